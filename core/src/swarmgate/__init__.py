@@ -1,0 +1,1 @@
+"""Swarmgate: the machines people own, as one OpenAI-compatible LLM server."""

@@ -1,0 +1,255 @@
+"""Requests and answers in the gateway's own, engine-neutral form.
+
+Every client dialect (OpenAI chat, completions, …) is translated into these words, and every
+backend answers in them.  They are immutable and travel as MessagePack without further ado.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from swarmgate.nouns import Word
+
+Ability = Literal["chat", "completion", "embedding"]
+#: Why an answer ended; OpenAI's words.
+Finish = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class FunctionCall(Word, frozen=True):
+    """A call the model made: *arguments* is the JSON text it wrote."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(Word, frozen=True):
+    """One message of a chat.  ``developer`` is folded into ``system`` at the door."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = ""
+    name: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[FunctionCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+class Tool(Word, frozen=True):
+    """A function the model may call; *parameters* is a JSON schema."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    strict: bool = False
+
+
+class ToolChoice(Word, frozen=True):
+    """Whether a call is free (``auto``), forbidden (``none``) or forced, and which one."""
+
+    mode: Literal["auto", "none", "required"] = "auto"
+    name: str | None = None
+
+
+class ResponseFormat(Word, frozen=True):
+    """The form of the text: free, any JSON object, or JSON that obeys *schema*."""
+
+    kind: Literal["text", "json_object", "json_schema"] = "text"
+    name: str = ""
+    schema: dict[str, Any] = {}
+
+
+class ChatPrompt(Word, frozen=True, tag="chat"):
+    """Messages that the model's own chat template turns into text."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool = True
+    template_kwargs: dict[str, Any] = {}
+
+
+class TextPrompt(Word, frozen=True, tag="text"):
+    """Text to be continued as it stands; *suffix* asks for what goes in between, if the model can."""
+
+    text: str
+    suffix: str = ""
+
+
+class TokenPrompt(Word, frozen=True, tag="tokens"):
+    """Token ids of the model's own vocabulary, to be continued as they stand."""
+
+    ids: tuple[int, ...]
+
+
+Prompt = ChatPrompt | TextPrompt | TokenPrompt
+
+
+class Sampling(Word, frozen=True):
+    """How the next token is drawn; names, meaning and defaults are llama.cpp's.
+
+    *temperature* 0 is greedy.  *seed* None draws a fresh one per request.  The draw for a
+    position depends on (seed, position) alone.  *logit_bias* maps token ids to what is added to
+    their logit; -100 and below bans.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    typical_p: float = 1.0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: dict[int, float] = {}
+    seed: int | None = None
+
+
+class Resume(Word, frozen=True):
+    """What of an answer is already out, so that another engine goes on after it.
+
+    *token_ids* are all ids of the answer so far, in order, as :class:`Delta` gave them.  The
+    engine reads them again silently (prompt, grammar, stop strings, half characters, tool-call
+    parser) and answers with what follows.  *seed* is the one the first engine drew.
+    """
+
+    token_ids: tuple[int, ...]
+    seed: int
+
+
+class GenerateRequest(Word, frozen=True):
+    """What a backend needs in order to write one answer.
+
+    *max_tokens* counts the whole answer, tokens of *resume* included; None means as far as the
+    context goes.  *logprobs* None means none; k >= 0 means the chosen token's and the k likeliest
+    ones'.  *grammar* is GBNF as llama.cpp reads it.
+    """
+
+    id: str
+    model: str
+    prompt: Prompt
+    sampling: Sampling = Sampling()
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    response_format: ResponseFormat = ResponseFormat()
+    grammar: str = ""
+    logprobs: int | None = None
+    ignore_eos: bool = False
+    session: str = ""
+    resume: Resume | None = None
+
+
+class TokenLogprob(Word, frozen=True):
+    """A token and its natural-log probability; *data* are its bytes, maybe half a character."""
+
+    id: int
+    data: bytes
+    logprob: float
+    top: tuple[TokenLogprob, ...] = ()
+
+
+class ToolCallDelta(Word, frozen=True):
+    """A piece of a tool call: the first of an *index* has *id* and *name*, all have arguments."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class Usage(Word, frozen=True):
+    """Token counts; *cached_tokens* of the prompt's needed no computing."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Delta(Word, frozen=True):
+    """One piece of an answer, in order.
+
+    *token_ids* are the tokens this piece is the news of; their text may come later, when a
+    half character or a possible stop string is decided.  The last piece has *finish* and *usage*.
+    The first piece may carry *seed* (the one in force) and no text at all.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    token_ids: tuple[int, ...] = ()
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    seed: int | None = None
+    finish: Finish | None = None
+    usage: Usage | None = None
+
+
+class EmbedRequest(Word, frozen=True):
+    """Texts, or lists of token ids, to be embedded; *dimensions* cuts and renormalises."""
+
+    id: str
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    dimensions: int | None = None
+
+
+class Embeddings(Word, frozen=True):
+    """One vector per input, each as little-endian float32 bytes, of unit length."""
+
+    vectors: tuple[bytes, ...]
+    usage: Usage
+
+
+class TokenizeRequest(Word, frozen=True):
+    """Text to be cut into tokens; *special* reads ``<|…|>`` markers as what they stand for."""
+
+    model: str
+    text: str
+    add_special: bool = False
+    special: bool = True
+
+
+class Token(Word, frozen=True):
+    """A token's id and its bytes."""
+
+    id: int
+    data: bytes
+
+
+class ModelCard(Word, frozen=True):
+    """What a backend serves under *name*.
+
+    *fingerprint* is a hash over the GGUF's metadata and tensor table: equal fingerprints mean
+    equal weights.  *context_length* (tokens, prompt and answer together) is what one request may
+    use here, *context_train* what the model was trained with.  *slots* is how many answers are
+    written at once.  Sizes are in bytes.
+    """
+
+    name: str
+    abilities: frozenset[Ability] = frozenset({"chat", "completion"})
+    slots: int = 1
+    context_length: int = 0
+    context_train: int = 0
+    fingerprint: str = ""
+    architecture: str = ""
+    quantization: str = ""
+    parameters: int = 0
+    weight_bytes: int = 0
+    layers: int = 0
+    embedding_length: int = 0
+    vocabulary: int = 0
+    created: int = 0
+    aliases: tuple[str, ...] = ()
+
+
+def estimated_tokens(prompt: Prompt) -> int:
+    """Estimate *prompt*'s length in tokens at four characters each, for queueing and routing."""
+    match prompt:
+        case TokenPrompt(ids=ids):
+            return len(ids)
+        case TextPrompt(text=text, suffix=suffix):
+            return (len(text) + len(suffix)) // 4 + 1
+        case ChatPrompt(messages=messages, tools=tools):
+            letters = sum(len(message.content) + 16 for message in messages)
+            return (letters + len(msgspec.json.encode(tools))) // 4 + 1

@@ -1,0 +1,174 @@
+"""What a part of each kind must be able to do.
+
+Every contract is a small :class:`~typing.Protocol`.  :mod:`swarmgate.testing` holds the
+executable half: a test class per contract that any implementation can be run through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, runtime_checkable
+
+from swarmgate.chat import Delta, Embeddings, EmbedRequest, GenerateRequest, ModelCard, Token, TokenizeRequest
+from swarmgate.nouns import Candidate, Demand, Endpoint, Health, Loan, Offer, Service, Worker
+from swarmgate.split import SplitPlan
+
+
+@runtime_checkable
+class Transport(Protocol):
+    """Makes a node's service reachable from this machine, and ours from theirs."""
+
+    @property
+    def scheme(self) -> str:
+        """Return the URI scheme of the addresses it understands, such as ``tcp``."""
+        ...
+
+    def reach(self, address: str) -> AbstractAsyncContextManager[Endpoint]:
+        """Hold a path to *address* open and yield the local end of it.
+
+        Not promised: that a later connection to the endpoint succeeds, nor that two paths to
+        one address differ.
+
+        Raises:
+            Unreachable: no path can be opened, or the address is not one of this scheme.
+
+        """
+        ...
+
+    def expose(self, service: Service, endpoint: Endpoint) -> AbstractAsyncContextManager[str]:
+        """Let others reach *endpoint* while held; yield the address they use.
+
+        Raises:
+            Unreachable: this transport cannot be listened on, or its address is taken.
+
+        """
+        ...
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """The shared book of standing offers."""
+
+    def offers(self, service: Service) -> tuple[Offer, ...]:
+        """Return the live offers of *service*, sorted by key.  Never blocks."""
+        ...
+
+    async def post(self, offer: Offer) -> None:
+        """Enter or renew *offer*; an older sequence never replaces a newer one.
+
+        Not promised: that others have seen it when this returns.
+        """
+        ...
+
+    async def withdraw(self, offer: Offer) -> None:
+        """Take *offer* and all older ones of its key out; unknown ones are ignored."""
+        ...
+
+    def watch(self, service: Service) -> AbstractAsyncContextManager[AsyncIterator[tuple[Offer, ...]]]:
+        """Yield the whole set of live offers now, and again after it changed.
+
+        Not promised: one set per change.  Changes that come together may be told together, and
+        the same set may be told twice.
+        """
+        ...
+
+
+@runtime_checkable
+class Discovery(Protocol):
+    """Carries offers between this node's ledger and the world."""
+
+    async def run(self, ledger: Ledger) -> None:
+        """Keep *ledger* supplied until cancelled; what it posted may lapse afterwards."""
+        ...
+
+
+@runtime_checkable
+class Balancer(Protocol):
+    """Decides where a request goes.  Pure and synchronous: never awaits, never blocks."""
+
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+        """Return one of *candidates*, which is never empty."""
+        ...
+
+    def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
+        """Learn how a picked candidate did.  Called exactly once for each pick."""
+        ...
+
+
+@runtime_checkable
+class Splitter(Protocol):
+    """Divides a model among this machine and its workers.  Pure and synchronous."""
+
+    def plan(self, model: ModelCard, here: int, workers: Sequence[Worker]) -> SplitPlan:
+        """Return shares that sum to one; *here* is this machine's free memory in bytes.
+
+        A worker's memory is its label ``memory_bytes``.  The same arguments give the same plan.
+
+        Raises:
+            Unavailable: the weights fit nowhere; the message has the numbers.
+
+        """
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Answers requests."""
+
+    def models(self) -> tuple[ModelCard, ...]:
+        """Return what is served, also while it is still loading.  Never blocks."""
+        ...
+
+    def health(self) -> Health:
+        """Return whether a request could be answered now.  Never blocks."""
+        ...
+
+    async def load(self, plan: SplitPlan) -> None:
+        """Load, or load anew, by *plan*; an empty plan means: all of it here.
+
+        Raises:
+            EngineError: the model cannot be loaded; the message says why.
+
+        """
+        ...
+
+    def generate(self, request: GenerateRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        """Start an answer.  Leaving the context stops the work, however far it got.
+
+        The iterator ends after the one piece that has *finish*.  Errors may come on entering or
+        while iterating.
+
+        Raises:
+            RequestError: the request cannot be answered by this model, whoever runs it.
+            Unavailable: not now.
+            EngineError: the engine took the request and failed it.
+
+        """
+        ...
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Embed every input.  Raises like :meth:`generate`, and Unsupported."""
+        ...
+
+    async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
+        """Cut text into the model's tokens.  Raises like :meth:`generate`."""
+        ...
+
+    async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
+        """Return the bytes that *ids* stand for.  Raises like :meth:`generate`."""
+        ...
+
+
+@runtime_checkable
+class Lender(Protocol):
+    """Lends this machine's compute on a local port (slot ``worker``)."""
+
+    def lend(self) -> AbstractAsyncContextManager[Loan]:
+        """Hold the service open and yield where it listens and what its offer should say.
+
+        Raises:
+            EngineError: it would not start; the message says why.
+
+        """
+        ...

@@ -1,0 +1,108 @@
+"""Parts: named implementations of a slot, waiting to be configured and opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Splitter, Transport
+from swarmgate.errors import PluginError
+from swarmgate.nouns import Node
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+OptionsT = TypeVar("OptionsT", bound="Options")
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every part's options: immutable, and strict about what it knows.
+
+    The comment block above a field (``#:``) is its help text in ``gateway plugins show``.  Names
+    carry their unit: ``settle_seconds``, ``memory_mb``.
+    """
+
+
+class NoOptions(Options, frozen=True):
+    """For parts with nothing to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot(Generic[T_co]):
+    """A place in the house that parts can fill.
+
+    *defaults* are tried in order when the configuration says nothing: the first one installed
+    fills the slot.  *many* slots take any number of parts.  *role* says which command opens it.
+    """
+
+    name: str
+    contract: type[T_co]
+    summary: str
+    many: bool = False
+    defaults: tuple[str, ...] = ()
+    role: str = "run"
+
+    @property
+    def hook(self) -> str:
+        """Return the name of the hook through which plugins fill this slot."""
+        return f"swarmgate_{self.name}"
+
+
+# Protocols are abstract to mypy, yet only ever used for isinstance here.
+TRANSPORT = Slot("transport", cast("type[Transport]", Transport), "ways to reach other nodes", many=True, defaults=("tcp",))
+LEDGER = Slot("ledger", cast("type[Ledger]", Ledger), "the book of standing offers", defaults=("memory",))
+DISCOVERY = Slot("discovery", cast("type[Discovery]", Discovery), "ways to hear of other nodes", many=True, defaults=("static",))
+BALANCER = Slot("balancer", cast("type[Balancer]", Balancer), "who answers a request", defaults=("least_loaded", "round_robin", "first_free"))
+SPLITTER = Slot("splitter", cast("type[Splitter]", Splitter), "how a model is divided", defaults=("by_memory", "whole"))
+BACKEND = Slot("backend", cast("type[Backend]", Backend), "engines that answer requests", many=True, defaults=("llamacpp", "echo"))
+WORKER = Slot("worker", cast("type[Lender]", Lender), "what this machine lends to others", role="worker")
+#: The order is the order of opening; closing is the reverse.
+SLOTS: tuple[Slot[Any], ...] = (TRANSPORT, LEDGER, DISCOVERY, BALANCER, SPLITTER, BACKEND, WORKER)
+
+
+@dataclass(slots=True)
+class PartContext:
+    """What a part may lean on while it is open.
+
+    *state_dir* survives restarts (keys, caches of tensors); it exists and is 0700.
+    """
+
+    node: Node
+    state_dir: Path
+    _shared: dict[type, object] = field(default_factory=dict[type, object])
+
+    def provide(self, kind: type[T], thing: T) -> None:
+        """Let parts that open later :meth:`require` *thing*."""
+        self._shared[kind] = thing
+
+    def require(self, kind: type[T], *, hint: str) -> T:
+        """Return what an earlier part provided.
+
+        Raises:
+            PluginError: nobody did; *hint* is the message and says what to configure.
+
+        """
+        try:
+            return cast("T", self._shared[kind])
+        except KeyError:
+            raise PluginError(hint) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[OptionsT, T_co]):
+    """One named implementation of one slot.
+
+    Building a part has no side effects: importing a plugin and asking it for its parts must
+    stay cheap, so heavy imports belong inside *open*.  *environ* maps environment variables the
+    part honours to its options; *summary* is one sentence with its full stop.
+    """
+
+    name: str
+    summary: str
+    options: type[OptionsT]
+    open: Callable[[OptionsT, PartContext], AbstractAsyncContextManager[T_co]]
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])

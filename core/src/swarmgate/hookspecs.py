@@ -65,6 +65,6 @@ def swarmgate_worker() -> list[Part[Any, Lender]]:
 
 
 @hookspec
-def swarmgate_commands() -> "list[click.Command]":
+def swarmgate_commands() -> list[click.Command]:
     """Offer commands to stand beside ``gateway run``; called only when the command line needs them."""
     return []

@@ -52,14 +52,18 @@ class Slot(Generic[T_co]):
         return f"swarmgate_{self.name}"
 
 
-# Protocols are abstract to mypy, yet only ever used for isinstance here.
-TRANSPORT = Slot("transport", cast("type[Transport]", Transport), "ways to reach other nodes", many=True, defaults=("tcp",))
-LEDGER = Slot("ledger", cast("type[Ledger]", Ledger), "the book of standing offers", defaults=("memory",))
-DISCOVERY = Slot("discovery", cast("type[Discovery]", Discovery), "ways to hear of other nodes", many=True, defaults=("static",))
-BALANCER = Slot("balancer", cast("type[Balancer]", Balancer), "who answers a request", defaults=("least_loaded", "round_robin", "first_free"))
-SPLITTER = Slot("splitter", cast("type[Splitter]", Splitter), "how a model is divided", defaults=("by_memory", "whole"))
-BACKEND = Slot("backend", cast("type[Backend]", Backend), "engines that answer requests", many=True, defaults=("llamacpp", "echo"))
-WORKER = Slot("worker", cast("type[Lender]", Lender), "what this machine lends to others", role="worker")
+TRANSPORT = Slot("transport", Transport, "ways to reach other nodes", many=True, defaults=("tcp",))
+LEDGER = Slot("ledger", Ledger, "the book of standing offers", defaults=("memory",))
+DISCOVERY = Slot("discovery", Discovery, "ways to hear of other nodes", many=True, defaults=("static",))
+BALANCER = Slot(
+    "balancer",
+    Balancer,
+    "who answers a request",
+    defaults=("least_loaded", "round_robin", "first_free"),
+)
+SPLITTER = Slot("splitter", Splitter, "how a model is divided", defaults=("by_memory", "whole"))
+BACKEND = Slot("backend", Backend, "engines that answer requests", many=True, defaults=("llamacpp", "echo"))
+WORKER = Slot("worker", Lender, "what this machine lends to others", role="worker")
 #: The order is the order of opening; closing is the reverse.
 SLOTS: tuple[Slot[Any], ...] = (TRANSPORT, LEDGER, DISCOVERY, BALANCER, SPLITTER, BACKEND, WORKER)
 

@@ -1,0 +1,34 @@
+"""What holds for every test: both loops, nothing blocks them, and a missing engine is said out loud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+_WATCHED = ("swarmgate",)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run each anyio test on both loops; a folder whose subject knows only one overrides this."""
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_blocks() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]  # a fixture
+    """Make a blocking call of ours inside an asyncio loop an error."""
+    with blockbuster_ctx(_WATCHED):
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the engine where there is none, and say how to get it."""
+    if find_spec("llama_cpp") is not None:
+        return
+    missing = pytest.mark.skip(reason="llama-cpp-python is not installed: run `make setup-engine`")
+    for item in items:
+        if item.get_closest_marker("engine") is not None:
+            item.add_marker(missing)

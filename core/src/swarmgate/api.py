@@ -63,6 +63,7 @@ from swarmgate.nouns import (
     Worker,
 )
 from swarmgate.parts import NoOptions, Options, Part, PartContext
+from swarmgate.setbacks import Setbacks
 from swarmgate.split import Share, SplitPlan
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "Resume",
     "Sampling",
     "Service",
+    "Setbacks",
     "Share",
     "SplitPlan",
     "Splitter",

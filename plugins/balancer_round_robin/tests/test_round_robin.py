@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from swarmgate.api import Candidate, Demand
+from swarmgate_balancer_round_robin import MODELS, RoundRobin, weight
+
+DEMAND = Demand(model="m")
+
+
+def candidates(names: str, **labels: str) -> list[Candidate]:
+    return [Candidate(name=name, labels=labels) for name in names]
+
+
+def test_takes_turns() -> None:
+    """Everyone is picked once before anyone is picked twice."""
+    balancer, abc = RoundRobin(), candidates("abc")
+    assert [balancer.pick(DEMAND, abc).name for _ in range(6)] == list("abcabc")
+
+
+def test_weights_are_smooth() -> None:
+    """Weights 5, 1, 1 give nginx's own example: a a b a c a a."""
+    balancer = RoundRobin()
+    five = [Candidate(name="a", labels={"weight": "5"}), Candidate(name="b"), Candidate(name="c")]
+    assert "".join(balancer.pick(DEMAND, five).name for _ in range(14)) == "aabacaa" * 2
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        (Candidate(name="a"), 1.0),
+        (Candidate(name="a", slots=4), 4.0),
+        (Candidate(name="a", slots=4, labels={"weight": "0.5"}), 0.5),
+        (Candidate(name="a", slots=4, labels={"weight": "heavy"}), 4.0),
+        (Candidate(name="a", slots=4, labels={"weight": "-1"}), 4.0),
+        (Candidate(name="a", slots=4, labels={"weight": "inf"}), 4.0),
+        (Candidate(name="a", slots=0, labels={"weight": "nan"}), 1.0),
+    ],
+)
+def test_weight_is_the_label_or_the_slots(candidate: Candidate, expected: float) -> None:
+    """A usable label wins; an unusable one is as good as none."""
+    assert weight(candidate) == expected
+
+
+def test_each_model_has_turns_of_its_own() -> None:
+    """Traffic for one model does not shift whose turn it is for another."""
+    balancer, ab = RoundRobin(), candidates("ab")
+    for _ in range(3):
+        assert balancer.pick(DEMAND, ab).name == "a"
+        assert balancer.pick(Demand(model="other"), ab).name == "a"
+        assert balancer.pick(DEMAND, ab).name == "b"
+        assert balancer.pick(Demand(model="other"), ab).name == "b"
+
+
+def test_a_retry_does_not_favour_the_one_that_was_left_out() -> None:
+    """Whoever is missing from one pick has kept its place in the order, and gains nothing."""
+    balancer, abc = RoundRobin(), candidates("abc")
+    assert balancer.pick(DEMAND, abc).name == "a"
+    assert balancer.pick(DEMAND, abc[1:]).name == "b"
+    picks = Counter(balancer.pick(DEMAND, abc).name for _ in range(30))
+    assert max(picks.values()) - min(picks.values()) <= 2
+
+
+def test_a_black_hole_gets_a_trickle_and_heals() -> None:
+    """One of three that fails in 2 ms gets under 5 % of 1000 picks, is tried again, and returns."""
+    balancer, three = RoundRobin(), candidates("abx")
+    picks: list[str] = []
+    for _ in range(1000):
+        pick = balancer.pick(DEMAND, three)
+        failed = pick.name == "x"
+        balancer.observe(pick, seconds=0.002 if failed else 1.0, failed=failed)
+        picks.append(pick.name)
+    assert 0 < picks.count("x") < 50
+    assert "x" in picks[500:]
+    for _ in range(2000):
+        balancer.observe(balancer.pick(DEMAND, three), seconds=1.0, failed=False)
+    assert Counter(balancer.pick(DEMAND, three).name for _ in range(300))["x"] == 100
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Models without end do not fill the memory."""
+    balancer = RoundRobin()
+    for number in range(2 * MODELS):
+        balancer.pick(Demand(model=str(number)), candidates("ab"))
+    assert repr(balancer) == f"<RoundRobin over {MODELS} models>"

@@ -108,8 +108,13 @@ class Demand(Word, frozen=True):
 
 
 class Health(Word, frozen=True):
-    """Ready, or not and why; *progress* in [0, 1] while something long is under way."""
+    """Ready, or not and why; *progress* in [0, 1] while something long is under way.
+
+    *permanent* says that it will not become ready by itself: a request fails at once with
+    *reason* instead of waiting.
+    """
 
     ready: bool
     reason: str = ""
     progress: float | None = None
+    permanent: bool = False

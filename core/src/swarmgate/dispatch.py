@@ -1,0 +1,199 @@
+"""Sends a request to a backend: gather candidates, let the balancer pick, watch the outcome.
+
+Each answer is fetched by a task of its own.  It goes from backend to backend as they fail, while
+the caller sees one iterator; only that task enters and leaves the backends' contexts, so the
+caller may iterate as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import anyio
+import msgspec
+
+from swarmgate.admission import Admission, Ticket
+from swarmgate.chat import (
+    Ability,
+    ChatPrompt,
+    Delta,
+    Embeddings,
+    EmbedRequest,
+    GenerateRequest,
+    ModelCard,
+    Token,
+    TokenizeRequest,
+    estimated_tokens,
+)
+from swarmgate.contracts import Backend, Balancer
+from swarmgate.errand import Errand, Patience, Route
+from swarmgate.errors import EngineError
+from swarmgate.nouns import Demand, Health
+from swarmgate.pieces import fetched
+from swarmgate.places import Place, Tallies, capacity, named, serving, summary, why_not
+from swarmgate.transcript import Transcript
+
+__all__ = ["Dispatcher", "Route"]
+
+RequestT = TypeVar("RequestT", bound=EmbedRequest | TokenizeRequest)
+
+
+class Dispatcher:
+    """Finds for each request a backend that answers it, and another when that one fails.
+
+    A request is given up after *failures* of them, or if nobody is ready to go on with a begun
+    answer for *resume_seconds*; one that has not begun waits as long as the queue may last.
+    """
+
+    def __init__(
+        self,
+        backends: Callable[[], Mapping[str, Backend]],
+        balancer: Balancer,
+        admission: Admission | None = None,
+        *,
+        failures: int = 3,
+        resume_seconds: float = 30.0,
+    ) -> None:
+        self._backends = backends
+        self._balancer = balancer
+        self._admission = admission or Admission()
+        self._tallies = Tallies()
+        self._patience = Patience(
+            failures=failures,
+            seconds=self._admission.queue_seconds,
+            resume_seconds=resume_seconds,
+            poll_seconds=self._admission.poll_seconds,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Dispatcher {', '.join(self._backends())}>"
+
+    def models(self) -> tuple[ModelCard, ...]:
+        """Return what is served, one card for each name; a ready backend's before another's."""
+        cards: dict[str, ModelCard] = {}
+        for backend in sorted(self._backends().values(), key=lambda backend: not backend.health().ready):
+            for card in backend.models():
+                cards.setdefault(card.name, card)
+        return tuple(cards[name] for name in sorted(cards))
+
+    def model(self, name: str) -> ModelCard:
+        """Return the card of the model called *name*, or that has it for an alias.
+
+        Raises:
+            UnknownModel: there is none.
+
+        """
+        return named(self._backends(), name)[0].card
+
+    def health(self, model: str | None = None) -> Health:
+        """Return whether *model* could answer now; for None, whether every model could.
+
+        Raises:
+            UnknownModel: no backend serves *model*.
+
+        """
+        backends = self._backends()
+        names = [card.name for card in self.models()] if model is None else [model]
+        return summary({name: named(backends, name) for name in names})
+
+    def waiting(self, model: str) -> int:
+        """Return how many requests wait for a slot of *model*, by its card's name."""
+        return self._admission.waiting(model)
+
+    def running(self, model: str) -> int:
+        """Return how many slots of *model* are taken, by its card's name."""
+        return self._admission.running(model)
+
+    @asynccontextmanager
+    async def generate(
+        self, request: GenerateRequest, *, route: Route | None = None, key: str = ""
+    ) -> AsyncGenerator[AsyncIterator[Delta]]:
+        """Start an answer; its first piece has come by the time this yields.
+
+        *route* is filled in along the way; *key* says who asks.  Leaving the context stops the
+        work, however far it got.
+
+        Raises:
+            RequestError: the request cannot be answered by any backend.
+            QueueFull: too many wait for this model.
+            Unavailable: nobody could answer in time.
+            EngineError: whoever took the request failed it, and nobody else is left.
+
+        """
+        ability: Ability = "chat" if isinstance(request.prompt, ChatPrompt) else "completion"
+        demand = Demand(
+            model=request.model,
+            session=request.session,
+            prompt_tokens=estimated_tokens(request.prompt),
+            max_tokens=request.max_tokens,
+        )
+        errand = self._errand(demand, ability, route)
+        transcript = Transcript(request)
+
+        async def fetch(send: Callable[[Delta], Awaitable[None]]) -> None:
+            while not transcript.finished:
+                place, candidate = await errand.choose(transcript.accepts, begun=transcript.begun)
+                with errand.attempt(place, candidate) as attempt:
+                    errand.route.resumed += transcript.begun
+                    async with place.backend.generate(transcript.request_for(place)) as deltas:
+                        async for delta in deltas:
+                            attempt.read()
+                            news = transcript.take(delta)
+                            if news is not None:
+                                errand.progress()
+                                await send(news)
+                    if not transcript.finished:
+                        raise EngineError(f"backend {place.name!r} ended its answer without a finish")
+
+        async with self._admitted(errand, key), fetched(fetch) as pieces:
+            await pieces.first()
+            yield pieces
+
+    async def embed(self, request: EmbedRequest, *, route: Route | None = None, key: str = "") -> Embeddings:
+        """Embed every input.  Raises like :meth:`generate`, and Unsupported."""
+        tokens = sum(len(entry) if isinstance(entry, tuple) else len(entry) // 4 + 1 for entry in request.inputs)
+        errand = self._errand(Demand(model=request.model, prompt_tokens=tokens), "embedding", route)
+        async with self._admitted(errand, key):
+            return await errand.run(lambda place: place.backend.embed(_renamed(request, place)))
+
+    async def tokenize(self, request: TokenizeRequest, *, route: Route | None = None) -> tuple[Token, ...]:
+        """Cut text into tokens; needs no slot.  Raises like :meth:`generate`."""
+        errand = self._errand(Demand(model=request.model), None, route)
+        return await errand.run(lambda place: place.backend.tokenize(_renamed(request, place)))
+
+    async def detokenize(self, model: str, ids: Sequence[int], *, route: Route | None = None) -> bytes:
+        """Return the bytes that *ids* stand for; needs no slot.  Raises like :meth:`generate`."""
+        errand = self._errand(Demand(model=model), None, route)
+        return await errand.run(lambda place: place.backend.detokenize(place.card.name, ids))
+
+    def _errand(self, demand: Demand, ability: Ability | None, route: Route | None) -> Errand:
+        def places() -> tuple[Place, ...]:
+            return serving(self._backends(), demand.model, ability)
+
+        route = route if route is not None else Route()
+        route.model = places()[0].card.name
+        return Errand(demand, places, self._balancer, self._tallies, self._patience, route)
+
+    @asynccontextmanager
+    async def _admitted(self, errand: Errand, key: str) -> AsyncGenerator[None]:
+        route, arrived = errand.route, anyio.current_time()
+        admission = self._admission.admit(
+            Ticket(model=route.model, key=key),
+            lambda: capacity(errand.places()),
+            why=lambda: why_not(errand.demand.model, errand.places()),
+        )
+        entered = False
+        try:
+            async with admission as route.queue_seconds:
+                entered = True
+                yield
+        finally:
+            if not entered:
+                route.queue_seconds = anyio.current_time() - arrived
+
+
+def _renamed(request: RequestT, place: Place) -> RequestT:
+    """Return *request* with the model's own name, whatever alias it was asked for by."""
+    return msgspec.structs.replace(request, model=place.card.name)

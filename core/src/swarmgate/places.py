@@ -1,0 +1,171 @@
+"""Which backends can serve a request, and how they are doing.  No clock, no loop."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from swarmgate.chat import Ability, ModelCard
+from swarmgate.contracts import Backend
+from swarmgate.errors import NoCandidate, Starting, Unavailable, UnknownModel, Unsupported
+from swarmgate.nouns import Candidate, Health
+
+#: Old outcomes count half after so many seconds, and after so many newer outcomes.
+_HALF_SECONDS = 30.0
+_HALF_OUTCOMES = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A backend that serves the model in question, and the card it serves it by."""
+
+    name: str
+    backend: Backend
+    card: ModelCard
+    health: Health
+
+
+def named(backends: Mapping[str, Backend], model: str) -> tuple[Place, ...]:
+    """Return the places that have *model* by name or alias, in whatever state.
+
+    Raises:
+        UnknownModel: there are none.
+
+    """
+    places = tuple(
+        Place(name, backend, card, backend.health())
+        for name, backend in backends.items()
+        for card in backend.models()
+        if model == card.name or model in card.aliases
+    )
+    if not places:
+        known = sorted({card.name for backend in backends.values() for card in backend.models()})
+        raise UnknownModel(f"no model is called {model!r}; there are: {', '.join(known) or 'none'}", param="model")
+    return places
+
+
+def serving(backends: Mapping[str, Backend], model: str, ability: Ability | None = None) -> tuple[Place, ...]:
+    """Return the places that serve *model*, ready or not yet, without those that failed for good.
+
+    What a model can do is taken from its card only once it is ready: before, nobody has looked.
+
+    Raises:
+        UnknownModel: no backend has a model of that name or alias.
+        Unsupported: the model lacks *ability*.
+        NoCandidate: all that serve it have failed for good.
+
+    """
+    places = named(backends, model)
+    able = [place for place in places if ability is None or not place.health.ready or ability in place.card.abilities]
+    if not able:
+        abilities = sorted({known for place in places for known in place.card.abilities})
+        raise Unsupported(
+            f"model {model!r} is not made for {ability}, only for {' and '.join(abilities)}", param="model"
+        )
+    hopeful = tuple(place for place in able if place.health.ready or not place.health.permanent)
+    if not hopeful:
+        raise NoCandidate(f"model {model!r} cannot be served: {_reasons(able)}")
+    return hopeful
+
+
+def ready(places: Iterable[Place]) -> tuple[Place, ...]:
+    """Return those of *places* that could answer now."""
+    return tuple(place for place in places if place.health.ready)
+
+
+def capacity(places: Iterable[Place]) -> int:
+    """Return how many answers the ready ones of *places* write at once."""
+    return sum(max(place.card.slots, 1) for place in ready(places))
+
+
+def why_not(model: str, places: Iterable[Place]) -> Unavailable | None:
+    """Return what to raise if none of *places* is ready, None if one is."""
+    places = tuple(places)
+    if ready(places):
+        return None
+    return Starting(f"model {model!r} is not ready yet: {_reasons(places)}")
+
+
+def summary(models: Mapping[str, Sequence[Place]]) -> Health:
+    """Return whether each of *models* has a place that is ready, or why one has not."""
+    stuck = {model: places for model, places in models.items() if not ready(places)}
+    if not models:
+        return Health(ready=False, reason="no model is served", permanent=True)
+    if not stuck:
+        return Health(ready=True)
+    known = [
+        place.health.progress for places in stuck.values() for place in places if place.health.progress is not None
+    ]
+    return Health(
+        ready=False,
+        reason="; ".join(f"{model}: {_reasons(places)}" for model, places in stuck.items()),
+        progress=min(known, default=None),
+        permanent=all(place.health.permanent for places in stuck.values() for place in places),
+    )
+
+
+def _reasons(places: Iterable[Place]) -> str:
+    return "; ".join(f"{place.name}: {_describe(place.health)}" for place in places)
+
+
+def _describe(health: Health) -> str:
+    reason = "ready" if health.ready else health.reason or "not ready"
+    return reason if health.progress is None else f"{reason} ({health.progress:.0%})"
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is under way in one place, and its failures: a share, and what share of it is known."""
+
+    in_flight: int = 0
+    queued_tokens: int = 0
+    failed: float = 0.0
+    seen_at: float = -math.inf
+
+
+class Tallies:
+    """Counts what each place has under way, and remembers for a while what failed there."""
+
+    def __init__(self) -> None:
+        self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+
+    def __repr__(self) -> str:
+        return f"<Tallies {sum(tally.in_flight for tally in self._tallies.values())} in flight>"
+
+    def candidate(self, place: Place, now: float) -> Candidate:
+        """Return *place* as a balancer sees it at the time *now*, in seconds."""
+        tally = self._tallies[place.name]
+        return Candidate(
+            name=place.name,
+            in_flight=tally.in_flight,
+            slots=max(place.card.slots, 1),
+            queued_tokens=tally.queued_tokens,
+            failures=self._failures(tally, now),
+        )
+
+    def begin(self, name: str, tokens: int) -> None:
+        """Count one more in flight, whose *tokens* have yet to be read."""
+        self._tallies[name].in_flight += 1
+        self._tallies[name].queued_tokens += tokens
+
+    def read(self, name: str, tokens: int) -> None:
+        """Count *tokens* as read."""
+        self._tallies[name].queued_tokens -= tokens
+
+    def end(self, name: str, now: float, *, failed: bool) -> None:
+        """Count one less in flight, and how it went."""
+        tally = self._tallies[name]
+        tally.in_flight -= 1
+        kept = 0.5 ** (1 / _HALF_OUTCOMES)
+        tally.failed = self._failures(tally, now) * kept + failed * (1 - kept)
+        tally.seen_at = now
+
+    def in_flight(self, name: str) -> int:
+        """Return how many requests *name* has under way."""
+        return self._tallies[name].in_flight if name in self._tallies else 0
+
+    @staticmethod
+    def _failures(tally: _Tally, now: float) -> float:
+        return tally.failed * 0.5 ** ((now - tally.seen_at) / _HALF_SECONDS)

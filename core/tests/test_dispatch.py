@@ -1,0 +1,402 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import msgspec
+import pytest
+from swarmgate.admission import Admission
+from swarmgate.chat import (
+    ChatPrompt,
+    Delta,
+    Embeddings,
+    EmbedRequest,
+    GenerateRequest,
+    Message,
+    ModelCard,
+    TextPrompt,
+    Token,
+    TokenizeRequest,
+    Usage,
+)
+from swarmgate.contracts import Backend, Balancer
+from swarmgate.dispatch import Dispatcher, Route
+from swarmgate.errors import (
+    ContextExceeded,
+    EngineError,
+    NoCandidate,
+    PluginError,
+    QueueFull,
+    Starting,
+    SwarmgateError,
+    Unavailable,
+    UnknownModel,
+    Unsupported,
+)
+from swarmgate.nouns import Candidate, Demand, Health
+from swarmgate.split import SplitPlan
+
+pytestmark = pytest.mark.anyio
+
+CARD = ModelCard(name="m", slots=2, fingerprint="f")
+READY = Health(ready=True)
+BROKEN = Health(ready=False, reason="no such file", permanent=True)
+DONE = Delta(finish="stop", usage=Usage(prompt_tokens=3, completion_tokens=2))
+ASK = GenerateRequest(id="r", model="m", prompt=ChatPrompt(messages=(Message(role="user", content="hello"),)))
+
+
+class First:
+    """Picks the first candidate and writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, bool]] = []
+        self.offered: list[list[Candidate]] = []
+
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+        self.offered.append(list(candidates))
+        return candidates[0]
+
+    def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
+        assert seconds >= 0
+        self.seen.append((candidate.name, failed))
+
+
+Step = Delta | str | Exception | anyio.Event | Callable[[], None]
+
+
+@dataclass
+class Scripted:
+    """Plays one script per request: says, raises, waits or acts; the last script is played again."""
+
+    scripts: Sequence[Sequence[Step]] = (("x", DONE),)
+    card: ModelCard = CARD
+    state: Health = READY
+    asked: list[GenerateRequest] = field(default_factory=list[GenerateRequest])
+    left: int = 0
+
+    def models(self) -> tuple[ModelCard, ...]:
+        return (self.card,)
+
+    def health(self) -> Health:
+        return self.state
+
+    async def load(self, plan: SplitPlan) -> None:
+        self.state = READY
+
+    @asynccontextmanager
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
+        script = self.scripts[min(len(self.asked), len(self.scripts) - 1)]
+        self.asked.append(request)
+        # The scope is there because real backends have one; it must be left by the task that entered it.
+        with anyio.CancelScope():
+            try:
+                async with aclosing(self._play(script)) as deltas:
+                    yield deltas
+            finally:
+                self.left += 1
+
+    async def _play(self, script: Sequence[Step]) -> AsyncGenerator[Delta]:
+        for step in script:
+            await anyio.lowlevel.checkpoint()
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, anyio.Event):
+                await step.wait()
+            elif isinstance(step, Delta):
+                yield step
+            elif isinstance(step, str):
+                yield Delta(text=step, token_ids=tuple(step.encode()))
+            else:
+                step()
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        if self.scripts and isinstance(self.scripts[0][0], Exception):
+            raise self.scripts[0][0]
+        return Embeddings(vectors=(b"1234",), usage=Usage(prompt_tokens=1))
+
+    async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
+        return (Token(id=1, data=request.model.encode()),)
+
+    async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
+        return bytes(ids)
+
+
+def house(balancer: Balancer | None = None, admission: Admission | None = None, **backends: Backend) -> Dispatcher:
+    everyone: Mapping[str, Backend] = backends
+    return Dispatcher(lambda: everyone, balancer or First(), admission, resume_seconds=5)
+
+
+async def text_of(dispatcher: Dispatcher, request: GenerateRequest = ASK, route: Route | None = None) -> str:
+    async with dispatcher.generate(request, route=route) as deltas:
+        return "".join([delta.text async for delta in deltas])
+
+
+async def test_an_answer_comes_through_in_order_and_ends_with_its_usage() -> None:
+    """Pieces arrive as the backend wrote them, the outcome is observed once, the route says who it was."""
+    balancer, route, backend = First(), Route(), Scripted([("a", "b", DONE)])
+    async with house(balancer, a=backend).generate(ASK, route=route) as deltas:
+        pieces = [delta async for delta in deltas]
+    assert [piece.text for piece in pieces] == ["a", "b", ""]
+    assert pieces[-1] == DONE
+    assert balancer.seen == [("a", False)]
+    assert (route.model, route.worker, route.attempts, route.resumed, route.reason) == ("m", "a", 1, 0, "")
+
+
+async def test_fails_over_before_the_first_piece() -> None:
+    """A backend that fails before saying anything is replaced, and both outcomes are observed."""
+    balancer, route = First(), Route()
+    bad, good = Scripted([(EngineError("broken"),)]), Scripted([("x", "y", DONE)])
+    assert await text_of(house(balancer, a=bad, b=good), route=route) == "xy"
+    assert balancer.seen == [("a", True), ("b", False)]
+    assert (bad.left, good.left) == (1, 1)
+    assert (route.worker, route.attempts, route.reason) == ("b", 2, "broken")
+
+
+async def test_the_last_failure_is_raised() -> None:
+    """When everyone fails, the last reason is told, and nobody is asked twice."""
+    first, second = Scripted([(Unavailable("one"),)]), Scripted([(EngineError("two"),)])
+    with pytest.raises(EngineError, match="two"):
+        await text_of(house(a=first, b=second))
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+
+
+async def test_a_fault_of_the_request_is_nobodys_failure() -> None:
+    """A request that cannot be answered is not tried elsewhere and does not count against the backend."""
+    balancer, other = First(), Scripted()
+    with pytest.raises(ContextExceeded):
+        await text_of(house(balancer, a=Scripted([(ContextExceeded("too long"),)]), b=other))
+    assert balancer.seen == [("a", False)]
+    assert other.asked == []
+
+
+async def test_an_unknown_model_is_the_callers_mistake() -> None:
+    """The message names what there is."""
+    with pytest.raises(UnknownModel, match=r"no model is called 'gpt'; there are: m"):
+        await text_of(house(a=Scripted()), msgspec.structs.replace(ASK, model="gpt"))
+
+
+async def test_an_alias_reaches_the_model_under_its_own_name() -> None:
+    """The backend is asked for the name it knows, whatever the client called it."""
+    backend, route = Scripted(card=ModelCard(name="m", aliases=("gpt-4o",))), Route()
+    assert await text_of(house(a=backend), msgspec.structs.replace(ASK, model="gpt-4o"), route) == "x"
+    assert backend.asked[0].model == route.model == "m"
+
+
+async def test_leaving_early_stops_the_work_and_frees_the_slot() -> None:
+    """A caller that walks away leaves nothing running, and it is not held against the backend."""
+    balancer, backend = First(), Scripted([("a", anyio.Event())], card=ModelCard(name="m", slots=1))
+    dispatcher = house(balancer, a=backend)
+    for _ in range(3):
+        with anyio.fail_after(5):
+            async with dispatcher.generate(ASK) as deltas:
+                assert (await anext(deltas)).text == "a"
+                assert dispatcher.running("m") == 1
+    assert backend.left == 3
+    assert balancer.seen == [("a", False)] * 3
+    assert (dispatcher.running("m"), dispatcher.waiting("m")) == (0, 0)
+    assert balancer.offered[-1][0].in_flight == 0
+
+
+async def test_what_the_caller_raises_leaves_unwrapped() -> None:
+    """An error inside the caller's block comes out as itself, not in a group."""
+    with pytest.raises(KeyError, match="mine"):
+        async with house(a=Scripted()).generate(ASK):
+            raise KeyError("mine")
+
+
+async def test_cancelling_the_caller_stops_the_work() -> None:
+    """A cancelled caller leaves no slot taken, wherever it was waiting."""
+    dispatcher, backend = house(a=Scripted([(anyio.Event(),)])), Scripted()
+    with anyio.move_on_after(0.05) as scope:
+        await text_of(dispatcher)
+    assert scope.cancelled_caught
+    assert dispatcher.running("m") == 0
+    assert backend.left == 0
+
+
+async def test_the_caller_may_put_limits_around_each_piece() -> None:
+    """Waiting for a single piece within a scope works, even while the answer changes its backend."""
+    dying = Scripted([(Delta(seed=7), "a", EngineError("died"))])
+    dispatcher = house(a=dying, b=Scripted([("b", DONE)]))
+    said: list[str] = []
+    async with dispatcher.generate(ASK) as deltas:
+        while True:
+            with anyio.fail_after(5):
+                delta = await anext(deltas)
+            said.append(delta.text)
+            if delta.finish:
+                break
+    assert "".join(said) == "ab"
+
+
+class Strange(First):
+    """Picks somebody it was not given."""
+
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+        return Candidate(name="who?")
+
+
+class Clumsy(First):
+    """Fails at everything."""
+
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+        raise ZeroDivisionError("oops")
+
+
+class Deaf(First):
+    """Fails when it is told."""
+
+    def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
+        raise ZeroDivisionError("oops")
+
+
+async def test_a_strange_pick_is_blamed_on_the_balancer() -> None:
+    """Picking none of the candidates names the balancer, and nothing is observed."""
+    balancer = Strange()
+    with pytest.raises(PluginError, match=r"balancer Strange picked Candidate\(name='who\?'"):
+        await text_of(house(balancer, a=Scripted()))
+    assert balancer.seen == []
+
+
+async def test_a_balancer_that_raises_is_named() -> None:
+    """An exception of the balancer becomes a PluginError; one in observe spoils no answer."""
+    with pytest.raises(PluginError, match="balancer Clumsy raised ZeroDivisionError: oops"):
+        await text_of(house(Clumsy(), a=Scripted()))
+    assert await text_of(house(Deaf(), a=Scripted())) == "x"
+
+
+async def test_a_backend_that_raises_what_it_may_not_is_named() -> None:
+    """A foreign exception counts as a failure and becomes a PluginError."""
+    balancer = First()
+    with pytest.raises(PluginError, match="backend 'a' raised ValueError: odd"):
+        await text_of(house(balancer, a=Scripted([(ValueError("odd"),)])))
+    assert balancer.seen == [("a", True)]
+
+
+async def test_an_answer_without_an_end_is_a_failure() -> None:
+    """An iterator that stops without a finish is an engine error, never a quiet end."""
+    with pytest.raises(EngineError, match="without a finish"):
+        await text_of(house(a=Scripted([("x",)], card=ModelCard(name="m"))))
+
+
+async def test_a_candidate_shows_what_is_under_way_and_what_failed() -> None:
+    """The balancer sees requests in flight, tokens yet to be read, and recent failures."""
+    balancer, hold = First(), anyio.Event()
+    dispatcher = house(balancer, a=Scripted([(EngineError("no"),), (hold, "x", DONE)]), b=Scripted())
+    assert await text_of(dispatcher) == "x"
+    assert balancer.offered[1][0].name == "b"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(text_of, dispatcher)
+        while dispatcher.running("m") < 1:
+            await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(text_of, dispatcher)
+        await anyio.wait_all_tasks_blocked()
+        seen = balancer.offered[-1][0]
+        hold.set()
+    assert (seen.name, seen.in_flight, seen.slots) == ("a", 1, 2)
+    assert seen.queued_tokens == 6
+    assert 0.1 < seen.failures < 0.5
+
+
+async def test_a_model_that_is_loading_is_waited_for() -> None:
+    """A request sent while the model loads is answered once it is ready."""
+    backend = Scripted(state=Health(ready=False, reason="loading", progress=0.5))
+    dispatcher, route = house(a=backend), Route()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(text_of, dispatcher, ASK, route)
+        await anyio.wait_all_tasks_blocked()
+        assert (dispatcher.waiting("m"), route.attempts) == (1, 0)
+        backend.state = READY
+    assert route.worker == "a"
+    assert route.queue_seconds > 0
+
+
+async def test_waiting_for_a_model_that_loads_ends_in_time() -> None:
+    """Whoever waited too long for a model learns how far it is."""
+    backend = Scripted(state=Health(ready=False, reason="loading", progress=0.25))
+    with pytest.raises(Starting, match=r"'m' is not ready yet: a: loading \(25%\)"):
+        await text_of(house(None, Admission(queue_seconds=0.1), a=backend))
+
+
+async def test_a_model_that_failed_for_good_fails_at_once() -> None:
+    """Nobody waits for what will not come, not even one who waits already."""
+    backend = Scripted(state=BROKEN)
+    with pytest.raises(NoCandidate, match="'m' cannot be served: a: no such file"):
+        await text_of(house(a=backend))
+    backend.state = Health(ready=False, reason="loading")
+    dispatcher, errors = house(a=backend), list[SwarmgateError]()
+
+    async def ask() -> None:
+        with pytest.raises(NoCandidate) as caught:
+            await text_of(dispatcher)
+        errors.append(caught.value)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        backend.state = BROKEN
+    assert len(errors) == 2
+
+
+async def test_a_model_is_refused_what_it_is_not_made_for() -> None:
+    """A chat model embeds nothing; the message says what it is made for."""
+    request = EmbedRequest(id="e", model="m", inputs=("a",))
+    with pytest.raises(Unsupported, match="'m' is not made for embedding, only for chat and completion"):
+        await house(a=Scripted()).embed(request)
+    embedder = ModelCard(name="m", abilities=frozenset({"embedding"}))
+    with pytest.raises(Unsupported, match="not made for completion"):
+        await text_of(house(a=Scripted(card=embedder)), msgspec.structs.replace(ASK, prompt=TextPrompt(text="a")))
+    assert (await house(a=Scripted(card=embedder)).embed(request)).vectors == (b"1234",)
+
+
+async def test_tokens_are_cut_and_joined_without_a_slot() -> None:
+    """Tokenizing works while every slot is taken."""
+    hold = anyio.Event()
+    dispatcher = house(a=Scripted([(hold, DONE)], card=ModelCard(name="m", slots=1, aliases=("n",))))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(text_of, dispatcher)
+        await anyio.wait_all_tasks_blocked()
+        assert await dispatcher.tokenize(TokenizeRequest(model="n", text="")) == (Token(id=1, data=b"m"),)
+        assert await dispatcher.detokenize("n", [65]) == b"A"
+        hold.set()
+
+
+async def test_embedding_fails_over() -> None:
+    """An embedder that fails is replaced like a writer."""
+    card = ModelCard(name="m", abilities=frozenset({"embedding"}))
+    dispatcher, route = house(a=Scripted([(EngineError("no"),)], card=card), b=Scripted(card=card)), Route()
+    await dispatcher.embed(EmbedRequest(id="e", model="m", inputs=("a", (1, 2))), route=route)
+    assert (route.worker, route.attempts) == ("b", 2)
+
+
+async def test_no_more_answers_at_once_than_slots_and_no_longer_queue_than_allowed() -> None:
+    """Two slots and a queue of one: the third waits, the fourth is told to come back."""
+    hold = anyio.Event()
+    dispatcher = house(None, Admission(queue_limit=1), a=Scripted([("x", hold, DONE)]))
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(text_of, dispatcher)
+        await anyio.wait_all_tasks_blocked()
+        assert (dispatcher.running("m"), dispatcher.waiting("m")) == (2, 1)
+        with pytest.raises(QueueFull) as caught:
+            await text_of(dispatcher)
+        assert caught.value.retry_after >= 1
+        hold.set()
+
+
+async def test_the_health_of_a_model_and_of_the_house() -> None:
+    """A model is ready as soon as one backend is; the house when every model is."""
+    loading = Scripted(state=Health(ready=False, reason="loading", progress=0.5), card=ModelCard(name="n"))
+    dispatcher = house(a=Scripted(), b=Scripted(state=BROKEN), c=loading)
+    assert dispatcher.health("m").ready
+    assert dispatcher.health("n") == Health(ready=False, reason="n: c: loading (50%)", progress=0.5)
+    assert dispatcher.health() == dispatcher.health("n")
+    assert house().health().permanent
+    assert [card.name for card in dispatcher.models()] == ["m", "n"]
+    assert dispatcher.model("n").name == "n"
+    with pytest.raises(UnknownModel):
+        dispatcher.health("o")

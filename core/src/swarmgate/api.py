@@ -62,13 +62,15 @@ from swarmgate.nouns import (
     Word,
     Worker,
 )
-from swarmgate.parts import NoOptions, Options, Part, PartContext
+from swarmgate.parts import PATH, SECRET, NoOptions, Options, Part, PartContext
 from swarmgate.setbacks import Setbacks
 from swarmgate.split import Share, SplitPlan
 
 __all__ = [
     "GATEWAY",
     "LLAMA_RPC",
+    "PATH",
+    "SECRET",
     "Ability",
     "Backend",
     "Balancer",

@@ -18,12 +18,20 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 OptionsT = TypeVar("OptionsT", bound="Options")
 
+#: Marks an option whose value is never shown: ``token: Annotated[str, SECRET]``.
+SECRET = msgspec.Meta(extra={"secret": True})
+#: Marks an option that names a file or folder: ``model: Annotated[str, PATH]``.  ``~`` is expanded, and a
+#: relative path in a configuration file is relative to the folder of that file.
+PATH = msgspec.Meta(extra={"path": True})
+
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every part's options: immutable, and strict about what it knows.
 
     The comment block above a field (``#:``) is its help text in ``gateway plugins show``.  Names
-    carry their unit: ``settle_seconds``, ``memory_mb``.
+    carry their unit: ``settle_seconds``, ``memory_mb``.  Bounds are given as
+    ``Annotated[int, msgspec.Meta(ge=1)]``; the markers :data:`SECRET` and :data:`PATH` are given
+    the same way.  No option may be called ``use``: that word names the part.
     """
 
 
@@ -37,6 +45,7 @@ class Slot(Generic[T_co]):
 
     *defaults* are tried in order when the configuration says nothing: the first one installed
     fills the slot.  *many* slots take any number of parts.  *role* says which command opens it.
+    A *needed* slot may not stay empty.
     """
 
     name: str
@@ -45,6 +54,7 @@ class Slot(Generic[T_co]):
     many: bool = False
     defaults: tuple[str, ...] = ()
     role: str = "run"
+    needed: bool = False
 
     @property
     def hook(self) -> str:
@@ -53,16 +63,24 @@ class Slot(Generic[T_co]):
 
 
 TRANSPORT = Slot("transport", Transport, "ways to reach other nodes", many=True, defaults=("tcp",))
-LEDGER = Slot("ledger", Ledger, "the book of standing offers", defaults=("memory",))
+LEDGER = Slot("ledger", Ledger, "the book of standing offers", defaults=("memory",), needed=True)
 DISCOVERY = Slot("discovery", Discovery, "ways to hear of other nodes", many=True, defaults=("static",))
 BALANCER = Slot(
     "balancer",
     Balancer,
     "who answers a request",
     defaults=("least_loaded", "round_robin", "first_free"),
+    needed=True,
 )
 SPLITTER = Slot("splitter", Splitter, "how a model is divided", defaults=("by_memory", "whole"))
-BACKEND = Slot("backend", Backend, "engines that answer requests", many=True, defaults=("llamacpp", "echo"))
+BACKEND = Slot(
+    "backend",
+    Backend,
+    "engines that answer requests",
+    many=True,
+    defaults=("llamacpp", "echo"),
+    needed=True,
+)
 WORKER = Slot("worker", Lender, "what this machine lends to others", role="worker")
 #: The order is the order of opening; closing is the reverse.
 SLOTS: tuple[Slot[Any], ...] = (TRANSPORT, LEDGER, DISCOVERY, BALANCER, SPLITTER, BACKEND, WORKER)

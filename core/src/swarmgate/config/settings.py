@@ -1,0 +1,51 @@
+"""The core's own table, ``[gateway]``."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from swarmgate.parts import PATH, SECRET, Options
+
+
+class Settings(Options, frozen=True):
+    """What the gateway itself can be told; each may also be set as ``GATEWAY_<NAME>``."""
+
+    #: Address and port to serve HTTP on; port 0 takes a free one.
+    listen: Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):[0-9]{1,5}$")] = "127.0.0.1:8080"
+    #: What this gateway is called among others; the host's name if not given.
+    name: Annotated[str, Meta(min_length=1, max_length=200)] = msgspec.field(default_factory=platform.node)
+    #: Keys of which a caller must show one; with none (here and in api_key_file), everybody may ask.
+    api_keys: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], SECRET] = ()
+    #: A file with more such keys, one to a line; empty lines and lines that begin with # do not count.
+    api_key_file: Annotated[str, PATH] | None = None
+    #: Origins whose web pages may call the gateway, such as "https://chat.example"; "*" means all.
+    cors_origins: tuple[str, ...] = ()
+    #: How log lines look: for people, or JSON for machines; auto is console, coloured on a terminal.
+    log_format: Literal["auto", "console", "json"] = "auto"
+    #: The least severe kind of event that is logged.
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    #: Requests that may wait for a free slot; one more is answered with 429.
+    queue_limit: Annotated[int, Meta(ge=0)] = 64
+    #: Seconds a request may wait for a free slot before it is given up.
+    queue_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    #: Largest request body accepted, in megabytes (1,000,000 bytes).
+    max_body_mb: Annotated[float, Meta(gt=0)] = 32.0
+    #: Seconds of silence after which a stream sends a comment to show that it lives.
+    ping_seconds: Annotated[float, Meta(gt=0)] = 15.0
+    #: Seconds that open answers get to finish when the gateway is told to stop.
+    drain_seconds: Annotated[float, Meta(ge=0)] = 10.0
+    #: Folder for what survives a restart; the user's own state folder if not given.
+    state_dir: Annotated[str, PATH] | None = None
+
+    def state_path(self) -> Path:
+        """Return the folder for what survives a restart; it need not exist yet."""
+        if self.state_dir is not None:
+            return Path(self.state_dir)
+        from platformdirs import user_state_path
+
+        return user_state_path("swarmgate", appauthor=False)

@@ -182,7 +182,8 @@ def _origin(point: EntryPoint) -> tuple[str, str]:
     if point.dist is None:
         return point.value, ""
     facts = point.dist.metadata  # asked for directly: `.version` raises or warns where the field is missing
-    return facts.get("Name", point.value), facts.get("Version", "")
+    name = facts["Name"] if "Name" in facts else point.value  # noqa: SIM401 -- it promises no get
+    return name, facts["Version"] if "Version" in facts else ""  # noqa: SIM401 -- likewise
 
 
 def _join(origin: tuple[str, str]) -> str:

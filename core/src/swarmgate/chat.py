@@ -112,7 +112,8 @@ class Resume(Word, frozen=True):
 
     *token_ids* are all ids of the answer so far, in order, as :class:`Delta` gave them.  The
     engine reads them again silently (prompt, grammar, stop strings, half characters, tool-call
-    parser) and answers with what follows.  *seed* is the one the first engine drew.
+    parser) and answers with what follows.  *seed* is the one the first engine drew.  The usage at
+    the end counts the whole answer: the prompt without these ids, and these ids as completion.
     """
 
     token_ids: tuple[int, ...]

@@ -141,6 +141,7 @@ class Dispatcher:
                         async for delta in deltas:
                             attempt.read()
                             news = transcript.take(delta)
+                            attempt.finished = transcript.finished
                             if news is not None:
                                 errand.progress()
                                 await send(news)

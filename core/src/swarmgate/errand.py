@@ -14,9 +14,10 @@ import structlog
 from swarmgate.contracts import Balancer
 from swarmgate.errors import PASSING, NoCandidate, PluginError, RequestError, Starting, SwarmgateError
 from swarmgate.nouns import Candidate, Demand
-from swarmgate.places import Place, Tallies, ready
+from swarmgate.places import Place, Tallies
 
 T = TypeVar("T")
+_DOUBLINGS = 5
 
 
 @dataclass(slots=True)
@@ -51,11 +52,12 @@ class Patience:
 
 @dataclass(slots=True)
 class Attempt:
-    """One backend's try at a request."""
+    """One backend's try at a request; once *finished*, a failure changes nothing for the caller."""
 
     name: str
     tallies: Tallies
     tokens: int
+    finished: bool = False
 
     def read(self) -> None:
         """Count the prompt as read, once."""
@@ -78,6 +80,7 @@ class Errand:
     route: Route = field(default_factory=Route)
     _spent: set[str] = field(default_factory=set[str], init=False)
     _failures: int = field(default=0, init=False)
+    _refusals: dict[str, tuple[int, float]] = field(default_factory=dict[str, tuple[int, float]], init=False)
     _last: SwarmgateError | None = field(default=None, init=False)
     _give_up_at: float = field(default=math.inf, init=False)
 
@@ -98,13 +101,15 @@ class Errand:
             seconds = self.patience.resume_seconds if begun else self.patience.seconds
             self._give_up_at = anyio.current_time() + seconds
         while True:
+            now = anyio.current_time()
             hopeful = [place for place in self.places() if place.name not in self._spent or not place.health.ready]
-            able = {place.name: place for place in ready(hopeful) if fits(place)}
+            fitting = {place.name: place for place in hopeful if fits(place)}
+            able = {name: place for name, place in fitting.items() if place.health.ready and self._rested(name, now)}
             if able:
                 candidate = self._pick(able)
                 return able[candidate.name], candidate
-            waited_out = anyio.current_time() >= self._give_up_at
-            if self._last is not None and (waited_out or not any(map(fits, hopeful))):
+            waited_out = now >= self._give_up_at
+            if self._last is not None and (waited_out or not fitting):
                 raise self._last
             if waited_out:
                 raise NoCandidate(f"nobody who serves {self.demand.model!r} became ready in time")
@@ -125,7 +130,10 @@ class Errand:
             yield attempt
         except PASSING as error:
             failed = True
-            self._consider(place, error)
+            if attempt.finished:
+                self._note(place, error)
+            else:
+                self._consider(place, error)
         except RequestError:
             raise
         except Exception as error:
@@ -151,6 +159,11 @@ class Errand:
         """Learn that the answer has moved on: the next failure has all the time again."""
         self._give_up_at = math.inf
 
+    def _rested(self, name: str, now: float) -> bool:
+        """Return whether *name* may be asked: after each refusal it is left alone for twice as long."""
+        refusals, last = self._refusals.get(name, (0, -math.inf))
+        return now - last >= self.patience.poll_seconds * 2 ** min(refusals, _DOUBLINGS)
+
     def _pick(self, able: dict[str, Place]) -> Candidate:
         now = anyio.current_time()
         candidates = [self.tallies.candidate(place, now) for place in able.values()]
@@ -170,7 +183,10 @@ class Errand:
         self._note(place, error)
         self._last = error
         if isinstance(error, Starting):
-            return  # its health may not have caught up yet; it cost nothing
+            refusals, _ = self._refusals.get(place.name, (0, 0.0))
+            self._refusals[place.name] = refusals + 1, anyio.current_time()
+            return  # its health has not caught up yet; this cost nothing
+        self._give_up_at = math.inf
         self._failures += 1
         if place.backend.health().ready:
             self._spent.add(place.name)

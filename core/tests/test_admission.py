@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from swarmgate.admission import Admission, Line, Ticket
+from swarmgate.errors import QueueFull, Starting, Unavailable, UnknownModel
+
+
+def never() -> None:
+    """Know no better reason."""
+
+
+def test_whoever_comes_first_goes_first() -> None:
+    """Nobody enters before their turn, however much room there is."""
+    line, (a, b) = Line(limit=9), (Ticket("m"), Ticket("m"))
+    line.arrive(a, 0)
+    line.arrive(b, 0)
+    assert line.leader("m") is a
+    assert not line.may_enter(b, 5)
+    assert not line.may_enter(a, 0)
+    assert line.may_enter(a, 1)
+    line.enter(a)
+    assert not line.may_enter(b, 1)
+    assert line.may_enter(b, 2)
+    line.leave(a)
+    assert line.may_enter(b, 1)
+
+
+def test_a_full_line_turns_away_whoever_cannot_go_straight_in() -> None:
+    """A limit of none still lets in whoever finds a free slot."""
+    line = Line(limit=0)
+    first = Ticket("m")
+    line.arrive(first, 1)
+    line.enter(first)
+    with pytest.raises(QueueFull, match="0 requests for 'm' wait already"):
+        line.arrive(Ticket("m"), 1)
+    line.arrive(Ticket("n"), 1)
+
+
+def test_the_advice_when_to_come_back_follows_how_long_answers_take() -> None:
+    """Twelve seconds an answer, two slots, three waiting: two rounds; and never beyond its bounds."""
+    line = Line(limit=9)
+    assert line.retry_after("m", 1) == 2
+    done = Ticket("m")
+    line.arrive(done, 1)
+    line.enter(done)
+    line.leave(done, seconds=12)
+    for _ in range(3):
+        line.arrive(Ticket("m"), 0)
+    assert line.retry_after("m", 2) == 24
+    assert line.retry_after("m", 0) == 48
+    assert line.retry_after("m", 1000) == 1
+    slow = Ticket("m")
+    line.arrive(slow, 0)
+    line.enter(slow)
+    line.leave(slow, seconds=1e9)
+    assert line.retry_after("m", 1) == 300
+
+
+def test_another_order_can_be_had() -> None:
+    """An order sees keys and priorities, and decides who is next."""
+
+    def urgent(waiting: Sequence[Ticket]) -> Ticket:
+        return max(waiting, key=lambda ticket: ticket.priority)
+
+    line, calm, hasty = Line(limit=9, order=urgent), Ticket("m"), Ticket("m", priority=1)
+    line.arrive(calm, 0)
+    line.arrive(hasty, 0)
+    assert line.may_enter(hasty, 1)
+    assert not line.may_enter(calm, 1)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ael"), st.integers(0, 4)), max_size=60), st.integers(0, 3), st.integers(0, 4)
+)
+def test_the_line_counts_right_whatever_happens(moves: list[tuple[str, int]], limit: int, capacity: int) -> None:
+    """Never more inside than fit, never more waiting than may, first come first in, nobody forgotten."""
+    line, waiting, inside = Line(limit=limit), list[Ticket](), list[Ticket]()
+    for move, which in moves:
+        if move == "a":
+            ticket = Ticket("m")
+            try:
+                line.arrive(ticket, capacity)
+            except QueueFull:
+                assert len(waiting) >= limit
+            else:
+                waiting.append(ticket)
+                assert len(waiting) <= max(limit, 1)
+        elif move == "e":
+            able = [ticket for ticket in waiting if line.may_enter(ticket, capacity)]
+            assert able == (waiting[:1] if len(inside) < capacity else [])
+            for ticket in able:
+                line.enter(ticket)
+                waiting.remove(ticket)
+                inside.append(ticket)
+        elif everyone := waiting + inside:
+            ticket = everyone[which % len(everyone)]
+            line.leave(ticket)
+            (inside if ticket in inside else waiting).remove(ticket)
+        assert (line.waiting("m"), line.inside("m")) == (len(waiting), len(inside))
+        assert len(inside) <= capacity
+
+
+async def hold(admission: Admission, capacity: int, until: anyio.Event, entered: list[str], name: str) -> None:
+    async with admission.admit(Ticket("m"), lambda: capacity, why=never):
+        entered.append(name)
+        await until.wait()
+
+
+@pytest.mark.anyio
+async def test_slots_pass_on_in_the_order_of_arrival() -> None:
+    """As each leaves, the next goes in; at the end nobody is left."""
+    admission, entered = Admission(), list[str]()
+    ends = {name: anyio.Event() for name in "abcd"}
+    async with anyio.create_task_group() as tasks:
+        for name, end in ends.items():
+            tasks.start_soon(hold, admission, 2, end, entered, name)
+            await anyio.wait_all_tasks_blocked()
+        assert entered == ["a", "b"]
+        assert (admission.running("m"), admission.waiting("m")) == (2, 2)
+        ends["b"].set()
+        await anyio.wait_all_tasks_blocked()
+        assert entered == ["a", "b", "c"]
+        ends["a"].set()
+        ends["c"].set()
+        ends["d"].set()
+    assert entered == ["a", "b", "c", "d"]
+    assert (admission.running("m"), admission.waiting("m")) == (0, 0)
+
+
+@pytest.mark.anyio
+async def test_cancelled_waiters_leave_no_trace() -> None:
+    """Whoever gives up, first in line or last, holds nobody else up."""
+    admission, entered, end = Admission(), list[str](), anyio.Event()
+    scopes = {name: anyio.CancelScope() for name in "abcd"}
+
+    async def waiter(name: str) -> None:
+        with scopes[name]:
+            await hold(admission, 1, end, entered, name)
+
+    async with anyio.create_task_group() as tasks:
+        for name in scopes:
+            tasks.start_soon(waiter, name)
+            await anyio.wait_all_tasks_blocked()
+        scopes["b"].cancel()
+        scopes["d"].cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert admission.waiting("m") == 1
+        scopes["a"].cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert entered == ["a", "c"]
+        end.set()
+    assert (admission.running("m"), admission.waiting("m")) == (0, 0)
+    assert repr(admission) == "<Admission 0 waiting>"
+
+
+@pytest.mark.anyio
+async def test_one_who_gives_up_just_as_the_slot_is_free_passes_it_on() -> None:
+    """A bell rung for one who is cancelled in the same moment is rung again for the next."""
+    admission, entered, first, rest = Admission(poll_seconds=60), list[str](), anyio.Event(), anyio.Event()
+    scope = anyio.CancelScope()
+
+    async def fickle() -> None:
+        with scope:
+            await hold(admission, 1, rest, entered, "b")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hold, admission, 1, first, entered, "a")
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(fickle)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(hold, admission, 1, rest, entered, "c")
+        await anyio.wait_all_tasks_blocked()
+        first.set()
+        scope.cancel()
+        with anyio.fail_after(5):
+            await anyio.wait_all_tasks_blocked()
+        rest.set()
+    assert entered[0] == "a"
+    assert entered[-1] == "c"
+
+
+@pytest.mark.anyio
+async def test_waiting_ends_in_time() -> None:
+    """Whoever waited too long is told so, or the better reason if one is known."""
+    admission = Admission(queue_seconds=0.05)
+    with pytest.raises(Unavailable, match=r"no slot for 'm' became free in 0\.05 s") as caught:
+        async with admission.admit(Ticket("m"), lambda: 0, why=never):
+            pass
+    assert caught.value.retry_after >= 1
+    with pytest.raises(Starting, match="loading"):
+        async with admission.admit(Ticket("m"), lambda: 0, why=lambda: Starting("loading")):
+            pass
+    assert admission.waiting("m") == 0
+
+
+@pytest.mark.anyio
+async def test_room_that_appears_without_a_word_is_found() -> None:
+    """The first in line looks again from time to time, and lets the others know."""
+    admission, entered, end, room = Admission(poll_seconds=0.01), list[str](), anyio.Event(), 0
+    full = anyio.Event()
+
+    async def waiter(name: str) -> None:
+        async with admission.admit(Ticket("m"), lambda: room, why=never):
+            entered.append(name)
+            if len(entered) == room:
+                full.set()
+            await end.wait()
+
+    async with anyio.create_task_group() as tasks:
+        for name in "abc":
+            tasks.start_soon(waiter, name)
+        await anyio.wait_all_tasks_blocked()
+        room = 3
+        with anyio.fail_after(5):
+            await full.wait()
+        end.set()
+
+
+@pytest.mark.anyio
+async def test_what_capacity_raises_ends_the_waiting() -> None:
+    """A model that vanishes while somebody waits for it is told at once."""
+
+    def gone() -> int:
+        raise UnknownModel("gone")
+
+    admission = Admission()
+    with pytest.raises(UnknownModel):
+        async with admission.admit(Ticket("m"), gone, why=never):
+            pass
+    answers = iter([0, 0])
+    with pytest.raises(UnknownModel):
+        async with admission.admit(Ticket("m"), lambda: gone() if next(answers, None) is None else 0, why=never):
+            pass
+    assert admission.waiting("m") == 0

@@ -1,0 +1,120 @@
+"""Has answers written and sends them piece by piece, or all at once."""
+
+from __future__ import annotations
+
+import anyio
+
+from swarmgate.chat import GenerateRequest, TextPrompt, TokenPrompt
+from swarmgate.dispatch import Route
+from swarmgate.errors import EngineError
+from swarmgate.http.door import Door
+from swarmgate.http.reply import Reply
+from swarmgate.http.visit import current
+from swarmgate.http.wire.asked import Generating
+from swarmgate.http.wire.heading import PING
+
+
+class Answer:
+    """All the choices of one request, written at the same time."""
+
+    def __init__(self, door: Door, asked: Generating, reply: Reply) -> None:
+        self._door = door
+        self._asked = asked
+        self._reply = reply
+        self._visit = current()
+        self._began = anyio.current_time()
+        self._first_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Answer {self._visit.id} of {len(self._asked.requests)}>"
+
+    async def write(self) -> None:
+        """Write it.
+
+        Raises:
+            SwarmgateError: one of the choices cannot be written; the others are given up.
+
+        """
+        self._visit.routes = [Route() for _ in self._asked.requests]
+        failed = False
+        try:
+            async with anyio.create_task_group() as tasks:
+                if self._asked.stream:
+                    tasks.start_soon(self._ping)
+                await self._write_all()
+                tasks.cancel_scope.cancel()
+        except Exception:
+            failed = True
+            raise
+        finally:
+            self._count(failed=failed)
+
+    async def _write_all(self) -> None:
+        asked = self._asked
+        if asked.echo is not None:
+            asked.echo(tuple([await self._prompt_text(request) for request in asked.requests]))
+        if len(asked.requests) == 1:
+            await self._choice(0, asked.requests[0], self._visit.routes[0])
+        else:
+            async with anyio.create_task_group() as choices:
+                for index, request in enumerate(asked.requests):
+                    choices.start_soon(self._choice, index, request, self._visit.routes[index])
+        end = asked.form.close()
+        if asked.stream:
+            await self._reply.write(end, last=True)
+        else:
+            await self._reply.document(end)
+
+    async def _choice(self, index: int, request: GenerateRequest, route: Route) -> None:
+        take, write = self._asked.form.take, self._reply.write
+        finished = False
+        async with self._door.dispatcher.generate(request, route=route, key=request.session) as deltas:
+            async for delta in deltas:
+                if self._first_at is None and (delta.text or delta.reasoning or delta.tool_calls):
+                    self._first_at = anyio.current_time()
+                finished = delta.finish is not None
+                events = take(index, delta)
+                if events:
+                    await write(events)
+        if not finished:
+            raise EngineError("the answer ended before it was finished")
+
+    async def _prompt_text(self, request: GenerateRequest) -> str:
+        match request.prompt:
+            case TextPrompt(text=text):
+                return text
+            case TokenPrompt(ids=ids):
+                data = await self._door.dispatcher.detokenize(request.model, ids)
+                return data.decode("utf-8", "replace")
+            case _:
+                return ""
+
+    async def _ping(self) -> None:
+        """Send a comment whenever nothing else was sent for a while."""
+        pause = self._door.limits.ping_seconds
+        silent_since = anyio.current_time()
+        while True:
+            silent_since = max(silent_since, self._reply.sent_at)
+            await anyio.sleep_until(silent_since + pause)
+            if self._reply.sent_at <= silent_since:
+                await self._reply.write(PING)
+
+    def _count(self, *, failed: bool) -> None:
+        visit, metrics = self._visit, self._door.metrics
+        visit.usage = self._asked.form.usage
+        for route in visit.routes:
+            if route.model:
+                metrics.attempted(
+                    route.model,
+                    queue_seconds=route.queue_seconds,
+                    attempts=route.attempts,
+                    resumed=route.resumed,
+                    failed=failed,
+                )
+        if self._first_at is not None:
+            metrics.wrote(
+                visit.model,
+                visit.usage,
+                first_seconds=self._first_at - self._began,
+                rest_seconds=anyio.current_time() - self._first_at,
+            )

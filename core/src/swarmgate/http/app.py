@@ -1,0 +1,49 @@
+"""The application: routes in, errors out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
+from litestar.types import ASGIApp
+
+from swarmgate.http.door import Door
+from swarmgate.http.doorway import Doorway
+from swarmgate.http.faults import fault
+from swarmgate.http.keys import Keyring, guarded_by
+from swarmgate.http.openapi import openapi_route
+from swarmgate.http.routes import api_routes
+from swarmgate.http.standing import standing_routes
+from swarmgate.http.visit import current
+
+#: What pages in browsers may read of an answer besides its body.
+_EXPOSED = (
+    "X-Request-ID",
+    "X-Gateway-Worker",
+    "X-Gateway-Attempts",
+    "X-Gateway-Queue-Ms",
+    "X-Gateway-Ignored-Fields",
+    "Retry-After",
+    "Retry-After-Ms",
+)
+
+
+def application(door: Door) -> ASGIApp:
+    """Return the ASGI application behind *door*."""
+    origins = list(door.limits.cors_origins)
+    app = Litestar(
+        [*api_routes(door), *standing_routes(door), openapi_route(door)],
+        middleware=[guarded_by(Keyring(door.limits.api_keys))],
+        exception_handlers={Exception: _told},
+        cors_config=CORSConfig(allow_origins=origins, expose_headers=list(_EXPOSED)) if origins else None,
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Doorway(app, door.metrics)
+
+
+def _told(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    known = fault(error)
+    current().fault = known.body.error.code or known.body.error.type
+    return Response(known.json, status_code=known.status, headers=known.headers, media_type="application/json")

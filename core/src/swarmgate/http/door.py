@@ -1,0 +1,74 @@
+"""What all requests share: the dispatcher behind the door, its limits, and whether it is closing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from swarmgate.dispatch import Dispatcher
+from swarmgate.http.faults import ClosingDown
+from swarmgate.metrics import Metrics
+
+_MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How the door deals with clients.
+
+    No *api_keys* means that anybody may in.  *ping_seconds* is how long a stream may stay silent
+    before a comment is sent.  *cors_origins* are the web pages' origins that browsers let in.
+    """
+
+    api_keys: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    max_body_bytes: int = 32 * _MEGABYTE
+    ping_seconds: float = 15.0
+
+
+@dataclass(slots=True, eq=False)
+class Door:
+    """The state of the front door."""
+
+    dispatcher: Dispatcher
+    metrics: Metrics
+    version: str
+    limits: Limits = field(default_factory=Limits)
+    #: Set when the gateway is going to stop: it is not ready for more.
+    closing: bool = False
+    _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
+
+    def __repr__(self) -> str:
+        return f"<Door {'closing' if self.closing else 'open'}, {len(self._working)} working>"
+
+    @property
+    def working(self) -> int:
+        """Return how many requests are being worked on."""
+        return len(self._working)
+
+    @contextmanager
+    def interruptible(self) -> Generator[None]:
+        """Let :meth:`interrupt` end the body.
+
+        Raises:
+            ClosingDown: it did.
+
+        """
+        with anyio.CancelScope() as scope:
+            self._working.add(scope)
+            try:
+                yield
+            finally:
+                self._working.discard(scope)
+        if scope.cancelled_caught:
+            raise ClosingDown("the gateway is being stopped before this answer was finished; try again")
+
+    def interrupt(self) -> int:
+        """End all work at once; return how much there was.  Each client is told why."""
+        scopes = tuple(self._working)
+        for scope in scopes:
+            scope.cancel()
+        return len(scopes)

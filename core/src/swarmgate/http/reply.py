@@ -1,0 +1,87 @@
+"""The writing end of one response: head, body, and what is said when things go wrong."""
+
+from __future__ import annotations
+
+import anyio
+from litestar.types import Send
+
+from swarmgate.http.faults import Fault
+from swarmgate.http.visit import Visit
+
+Header = tuple[bytes, bytes]
+
+_JSON: Header = (b"content-type", b"application/json")
+_STREAM: tuple[Header, ...] = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Reply:
+    """Sends one response.  A stream's head goes out with its first bytes, in one write.
+
+    What it adds to the head is what *visit* knows by then.
+    """
+
+    def __init__(self, send: Send, visit: Visit) -> None:
+        self._send = send
+        self._visit = visit
+        self._begun = False
+        self._ended = False
+        self._turn = anyio.Lock(fast_acquire=True)
+        #: When something was last sent, by the loop's clock.
+        self.sent_at = 0.0
+        #: Further headers of the response.
+        self.extra: list[Header] = []
+
+    def __repr__(self) -> str:
+        return f"<Reply {self._visit.id} {'begun' if self._begun else 'not begun'}>"
+
+    @property
+    def begun(self) -> bool:
+        """Return whether the status is out, so that it cannot be chosen any more."""
+        return self._begun
+
+    async def write(self, events: bytes, *, last: bool = False) -> None:
+        """Send a piece of a stream, after the head if it is the first."""
+        async with self._turn:
+            if self._ended:  # a ping that came too late
+                return
+            self._ended = last
+            self.sent_at = anyio.current_time()
+            if not self._begun:
+                await self._head(200, _STREAM)
+            await self._send({"type": "http.response.body", "body": events, "more_body": not last})
+
+    async def document(self, body: bytes, *, status: int = 200, headers: tuple[Header, ...] = ()) -> None:
+        """Send a whole JSON document."""
+        await self._head(status, (_JSON, (b"content-length", b"%d" % len(body)), *headers))
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def fail(self, fault: Fault) -> None:
+        """Say what went wrong: by a status if none is out yet, else in the stream, and end it."""
+        self._visit.fault = fault.body.error.code or fault.body.error.type
+        if self._begun:
+            await self.write(fault.event, last=True)
+            return
+        headers = tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in fault.headers.items())
+        await self.document(fault.json, status=fault.status, headers=headers)
+
+    async def _head(self, status: int, headers: tuple[Header, ...]) -> None:
+        self._begun = True
+        self._visit.status = status
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": [*headers, *self._known(), *self.extra]}
+        )
+
+    def _known(self) -> list[Header]:
+        visit = self._visit
+        if not visit.attempts:
+            return []
+        worker = visit.worker.encode("ascii", "replace")
+        return [
+            (b"x-gateway-worker", worker),
+            (b"x-gateway-attempts", b"%d" % visit.attempts),
+            (b"x-gateway-queue-ms", b"%d" % round(visit.queue_seconds * 1000)),
+        ]

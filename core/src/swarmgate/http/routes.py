@@ -1,0 +1,122 @@
+"""What is served under OpenAI's paths, and the tokenizer's."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from litestar import Response, post, route
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Method
+
+from swarmgate.dispatch import Route
+from swarmgate.http.answer import Answer
+from swarmgate.http.door import Door
+from swarmgate.http.exchange import Exchange
+from swarmgate.http.reply import Reply
+from swarmgate.http.visit import current
+from swarmgate.http.wire.asked import Caller, chosen
+from swarmgate.http.wire.chat import ChatBody, chat
+from swarmgate.http.wire.completion import CompletionBody, completion
+from swarmgate.http.wire.embedding import EmbeddingBody, embedding, embedding_document
+from swarmgate.http.wire.models import model_json, models_json
+from swarmgate.http.wire.tokens import (
+    DetokenizeBody,
+    TokenizeBody,
+    text_document,
+    tokenize,
+    tokens_document,
+)
+
+#: HEAD is answered as GET is, less the body.
+READ: tuple[Method, ...] = ("GET", "HEAD")
+
+
+async def write_chat(door: Door, body: ChatBody, reply: Reply, session: str) -> None:
+    """Answer a chat."""
+    await Answer(door, chat(body, door.dispatcher.models(), _caller(session)), reply).write()
+
+
+async def write_completion(door: Door, body: CompletionBody, reply: Reply, session: str) -> None:
+    """Continue a text."""
+    await Answer(door, completion(body, door.dispatcher.models(), _caller(session)), reply).write()
+
+
+async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, session: str) -> None:
+    """Embed texts."""
+    request = embedding(body, door.dispatcher.models(), _caller(session))
+    way = _way()
+    embeddings = await door.dispatcher.embed(request, route=way, key=session)
+    current().usage = embeddings.usage
+    await reply.document(embedding_document(embeddings, request.model, body.encoding_format))
+
+
+async def write_tokens(door: Door, body: TokenizeBody, reply: Reply, session: str) -> None:
+    """Cut text into tokens."""
+    request, card = tokenize(body, door.dispatcher.models())
+    tokens = await door.dispatcher.tokenize(request, route=_way())
+    await reply.document(tokens_document(tokens, card, with_pieces=bool(body.with_pieces)))
+
+
+async def write_text(door: Door, body: DetokenizeBody, reply: Reply, session: str) -> None:
+    """Join tokens to text."""
+    card = chosen(door.dispatcher.models(), body.model)
+    data = await door.dispatcher.detokenize(card.name, body.tokens, route=_way())
+    await reply.document(text_document(data))
+
+
+def api_routes(door: Door) -> list[HTTPRouteHandler]:
+    """Return the handlers of everything that models are asked."""
+    chats = Exchange(door, ChatBody, write_chat)
+    completions = Exchange(door, CompletionBody, write_completion)
+    embeddings = Exchange(door, EmbeddingBody, write_embeddings)
+    cuts = Exchange(door, TokenizeBody, write_tokens)
+    joins = Exchange(door, DetokenizeBody, write_text)
+    return [
+        _posted("/v1/chat/completions", chats),
+        _posted("/v1/completions", completions),
+        _posted("/v1/embeddings", embeddings),
+        _posted("/tokenize", cuts),
+        _posted("/detokenize", joins),
+        *_model_routes(door),
+    ]
+
+
+def _posted(path: str, exchange: ASGIApp) -> HTTPRouteHandler:
+    @post(path, status_code=200)
+    async def answer() -> ASGIApp:
+        return exchange
+
+    return answer
+
+
+def _model_routes(door: Door) -> list[HTTPRouteHandler]:
+    dispatcher = door.dispatcher
+
+    @route("/v1/models", http_method=READ)
+    async def models() -> Response[bytes]:
+        return json(models_json([(card, dispatcher.health(card.name)) for card in dispatcher.models()]))
+
+    @route("/v1/models/{name:path}", http_method=READ)
+    async def model(name: str) -> Response[bytes]:
+        card = chosen(dispatcher.models(), name.removeprefix("/"))
+        return json(model_json(card, dispatcher.health(card.name)))
+
+    return [models, model]
+
+
+def json(body: bytes, *, status: int = 200) -> Response[bytes]:
+    """Return a response of ready-made JSON."""
+    return Response(body, status_code=status, media_type="application/json")
+
+
+def _caller(session: str) -> Caller:
+    created = int(datetime.now(tz=UTC).timestamp())
+    return Caller(id=current().id, tag=secrets.token_hex(12), created=created, session=session)
+
+
+def _way() -> Route:
+    """Return a new route that the visit will tell about."""
+    way = Route()
+    current().routes = [way]
+    return way

@@ -1,0 +1,63 @@
+"""One request's story, told by the rooms it passes through and logged when it is over."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from swarmgate.chat import Usage
+from swarmgate.dispatch import Route
+
+_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """What is known of a request so far.
+
+    *id* is the client's ``X-Request-ID`` or our own.  *routes* has what became of each answer
+    asked for; *status* is 0 until a head was sent; *fault* the code of an error, if one was told.
+    """
+
+    id: str
+    status: int = 0
+    routes: list[Route] = field(default_factory=list[Route])
+    usage: Usage = field(default_factory=Usage)
+    fault: str = ""
+
+    @property
+    def model(self) -> str:
+        """Return the card's name of the model that was asked, empty if it did not come to that."""
+        return self.routes[0].model if self.routes else ""
+
+    @property
+    def worker(self) -> str:
+        """Return the backends that answered."""
+        return ",".join(dict.fromkeys(route.worker for route in self.routes if route.worker))
+
+    @property
+    def attempts(self) -> int:
+        """Return how many backends were asked, for the answer that took most."""
+        return max((route.attempts for route in self.routes), default=0)
+
+    @property
+    def queue_seconds(self) -> float:
+        """Return how long the longest wait for a slot was."""
+        return max((route.queue_seconds for route in self.routes), default=0.0)
+
+
+_visit: ContextVar[Visit] = ContextVar("visit")
+
+
+def begin(request_id: str) -> Visit:
+    """Begin the visit of the request this task answers; *request_id* is what the client calls it."""
+    visit = Visit(id=request_id if _SANE.fullmatch(request_id) else f"req_{secrets.token_hex(12)}")
+    _visit.set(visit)
+    return visit
+
+
+def current() -> Visit:
+    """Return the visit of the request this task answers."""
+    return _visit.get()

@@ -1,0 +1,1 @@
+"""Measures the gateway beside llama-server: same model, same settings, turn about."""

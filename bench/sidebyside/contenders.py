@@ -1,0 +1,166 @@
+"""Starts what is measured: the gateway, llama-server, a bare ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+
+_READY_SECONDS = 120.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What both sides are told alike.  *context_size* is what all slots share."""
+
+    model: str
+    slots: int = 8
+    context_size: int = 16384
+    request_context: int = 8192
+    threads: int = 1
+    kv_type: str = "f16"
+    flash_attention: str = "on"
+
+
+class Contender(msgspec.Struct, frozen=True):
+    """A running server on loopback."""
+
+    name: str
+    pid: int
+    port: int
+
+    async def settle(self) -> None:
+        """Wait until neither it nor its children have used the processor for a fifth of a second.
+
+        Raises:
+            TimeoutError: it is still busy after a minute.
+
+        """
+        async with asyncio.timeout(60):
+            before = -1.0
+            while (now := sum(processor_seconds(pid) for pid in family(self.pid))) - before > 0.02:  # noqa: PLR2004 - two ticks
+                before = now
+                await asyncio.sleep(0.2)
+
+
+def family(pid: int) -> list[int]:
+    """Return *pid* and the processes below it, on Linux."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += family(int(child))
+    return found
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time *pid* has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@asynccontextmanager
+async def gateway(settings: Settings, folder: Path) -> AsyncGenerator[Contender]:
+    """Run ``gateway run`` with a config file that serves the model by llama.cpp."""
+    table = {
+        "use": "llamacpp",
+        "model": settings.model,
+        "name": "model",
+        "slots": settings.slots,
+        "context_size": settings.request_context,
+        "kv_size": settings.context_size,
+        "threads": settings.threads,
+        "flash_attention": settings.flash_attention,
+        "type_k": settings.kv_type,
+        "type_v": settings.kv_type,
+    }
+    async with run_gateway([table], folder) as contender:
+        yield contender
+
+
+@asynccontextmanager
+async def run_gateway(backends: Sequence[Mapping[str, object]], folder: Path) -> AsyncGenerator[Contender]:
+    """Run ``gateway run`` in *folder* with the given backends."""
+    port = _free_port()
+    lines = ["[gateway]", f'listen = "127.0.0.1:{port}"']
+    for table in backends:
+        # A JSON string or number is a TOML one, too.
+        lines += ["[[backend]]", *(f"{key} = {msgspec.json.encode(value).decode()}" for key, value in table.items())]
+    (folder / "gateway.toml").write_text("\n".join(lines) + "\n")
+    command = [str(Path(sys.executable).with_name("gateway")), "run"]
+    async with _running("gateway", command, port, "/readyz", folder) as contender:
+        yield contender
+
+
+@asynccontextmanager
+async def llama_server(settings: Settings, binary: Path, folder: Path) -> AsyncGenerator[Contender]:
+    """Run llama-server with the same settings; its prompt cache and batching stay as it ships."""
+    port = _free_port()
+    command = [str(binary), "--model", settings.model, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--parallel", str(settings.slots), "--ctx-size", str(settings.context_size), "--kv-unified"]
+    command += ["--threads", str(settings.threads), "--flash-attn", settings.flash_attention]
+    command += ["--cache-type-k", settings.kv_type, "--cache-type-v", settings.kv_type, "--no-webui"]
+    async with _running("llama-server", command, port, "/health", folder) as contender:
+        yield contender
+
+
+@asynccontextmanager
+async def bare_application(folder: Path, pieces: int) -> AsyncGenerator[Contender]:
+    """Run uvicorn with an application that does nothing but stream *pieces* fixed events."""
+    port = _free_port()
+    module = Path(__file__).with_name("bare.py")
+    command = [sys.executable, str(module), str(port), str(pieces)]
+    async with _running("bare ASGI", command, port, "/readyz", folder) as contender:
+        yield contender
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@asynccontextmanager
+async def _running(name: str, command: Sequence[str], port: int, ready: str, folder: Path) -> AsyncGenerator[Contender]:
+    log = folder / f"{name.replace(' ', '-')}.log"
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out, cwd=folder)
+    try:
+        await _ready(name, process, f"http://127.0.0.1:{port}{ready}", log)
+        yield Contender(name, process.pid, port)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), 15)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def _ready(name: str, process: asyncio.subprocess.Process, url: str, log: Path) -> None:
+    until = monotonic() + _READY_SECONDS
+    while not await asyncio.to_thread(_answers, url):
+        if process.returncode is not None or monotonic() > until:
+            why = f"{name} did not become ready (exit status {process.returncode})"
+            raise RuntimeError(f"{why}:\n{_tail(log)}")
+        await asyncio.sleep(0.1)
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False

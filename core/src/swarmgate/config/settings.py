@@ -11,12 +11,15 @@ from msgspec import Meta
 
 from swarmgate.parts import PATH, SECRET, Options
 
+_PORT = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
+_ADDRESS = rf"^(\[[0-9A-Fa-f:.%]+\]|[^:\s\[\]]+):{_PORT}$"
+
 
 class Settings(Options, frozen=True):
     """What the gateway itself can be told; each may also be set as ``GATEWAY_<NAME>``."""
 
     #: Address and port to serve HTTP on; port 0 takes a free one.
-    listen: Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):[0-9]{1,5}$")] = "127.0.0.1:8080"
+    listen: Annotated[str, Meta(pattern=_ADDRESS, examples=["127.0.0.1:8080"])] = "127.0.0.1:8080"
     #: What this gateway is called among others; the host's name if not given.
     name: Annotated[str, Meta(min_length=1, max_length=200)] = msgspec.field(default_factory=platform.node)
     #: Keys of which a caller must show one; with none (here and in api_key_file), everybody may ask.

@@ -135,8 +135,8 @@ class _Draft:
         named = self.sources.named(slot.name) if not slot.many and slot.role == "run" else None
         if named:
             # The options stand if the file chose the same part; those of another part mean nothing to this one.
-            said = next((given for given, _ in tables if "use" in given and given["use"].value == named.value), {})
-            tables = [({**said, "use": named}, named.place)]
+            same = [given for given, _ in tables if "use" in given and given["use"].value == named.value]
+            tables = [({**(same[0] if same else {}), "use": named}, named.place)]
         elif layer is None:
             yield from self._fall_back(slot)
             return

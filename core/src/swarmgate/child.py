@@ -19,7 +19,6 @@ from subprocess import PIPE
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import anyio
-import structlog
 from anyio.abc import ByteReceiveStream, Process
 
 from swarmgate.errors import Starting, WireError
@@ -117,7 +116,7 @@ class Child(Generic[FrameT]):
                 self._process.kill()
 
     async def _keep_running(self) -> None:
-        log = structlog.get_logger("swarmgate.child").bind(part=self.name)
+        log = _logger().bind(part=self.name)
         pause = self.pauses.first
         while True:
             began = time.monotonic()
@@ -181,7 +180,7 @@ class Child(Generic[FrameT]):
             await process.wait()
 
     async def _listen_to_stderr(self, stream: ByteReceiveStream | None) -> None:
-        log = structlog.get_logger("swarmgate.child").bind(part=self.name)
+        log = _logger().bind(part=self.name)
         rest = b""
         while True:
             try:
@@ -194,6 +193,12 @@ class Child(Generic[FrameT]):
                 if text:
                     self.last_words.append(text)
                     log.debug("child.said", line=text)
+
+
+def _logger() -> Any:
+    import structlog  # here: it takes long, and every plugin imports this module through the api
+
+    return structlog.get_logger("swarmgate.child")
 
 
 async def _receive(stream: ByteReceiveStream | None) -> bytes:

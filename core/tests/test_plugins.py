@@ -8,7 +8,6 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-
 from swarmgate.errors import PluginError
 from swarmgate.parts import BALANCER, LEDGER
 from swarmgate.plugins import GROUP, Catalogue, load
@@ -80,6 +79,11 @@ def test_what_is_installed_here_is_found_through_its_entry_points() -> None:
     assert catalogue.find(LEDGER, "memory").distribution == "swarmgate-core"
 
 
+ASYNCHRONOUS = "is asynchronous: hooks are synchronous; put what must be awaited into the part's open"
+MARKED = HEAD + "@hookimpl\n"
+HOOK = MARKED + "def swarmgate_balancer(): "
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -88,29 +92,50 @@ def test_what_is_installed_here_is_found_through_its_entry_points() -> None:
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("raise KeyError", "KeyError"),
         ("x = 1", "brings nothing: no function in it is marked @hookimpl"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancr(): return []", "unknown hook 'swarmgate_balancr'; did you mean 'swarmgate_balancer'?"),
-        (HEAD + "@hookimpl\nasync def swarmgate_balancer(): return [part()]", "swarmgate_balancer is asynchronous: hooks are synchronous; put what must be awaited into the part's open"),
-        (HEAD + "@hookimpl\nasync def swarmgate_balancer(): yield part()", "swarmgate_balancer is asynchronous"),
-        (HEAD + "async def later(): ...\n@hookimpl\ndef swarmgate_balancer(): return later()", "swarmgate_balancer is asynchronous"),
-        (HEAD + "@hookimpl\nasync def swarmgate_commands(): return []", "swarmgate_commands is asynchronous"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(config): return [part()]", "Argument(s) {'config'} are declared in the hookimpl but can not be found in the hookspec"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): raise ValueError('no\\n luck')", "swarmgate_balancer failed: ValueError: no luck"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): raise SystemExit", "swarmgate_balancer failed: SystemExit"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return part()", "swarmgate_balancer must return a list of parts, not Part"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return None", "swarmgate_balancer must return a list of parts, not NoneType"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return [open_nothing]", "swarmgate_balancer must return parts, not function"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return [part(), part()]", "part 'lonely' cannot be used: it is brought twice"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return [part('white space')]", "its name must be made of letters"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return [part(7)]", "its name must be made of letters"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return [part(options=dict)]", "its options must be a class derived from Options"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return [part(options=NoOptions())]", "its options must be a class derived from Options"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return [part(opener=3)]", "its open must be callable, not int"),
-        (HEAD + "@hookimpl\ndef swarmgate_balancer(): return [part(environ={'SEED': 'seed'})]", "the variable SEED stands for 'seed', which is none of its options"),
-        (HEAD + "class Used(Options, frozen=True):\n    use: str = ''\n@hookimpl\ndef swarmgate_balancer(): return [part(options=Used)]", "it has an option called 'use'"),
+        (
+            MARKED + "def swarmgate_balancr(): return []",
+            "unknown hook 'swarmgate_balancr'; did you mean 'swarmgate_balancer'?",
+        ),
+        (MARKED + "def swarmgate_route(): return []", "unknown hook 'swarmgate_route'"),
+        (MARKED + "async def swarmgate_balancer(): return [part()]", f"swarmgate_balancer {ASYNCHRONOUS}"),
+        (MARKED + "async def swarmgate_balancer(): yield part()", f"swarmgate_balancer {ASYNCHRONOUS}"),
+        (MARKED + "async def swarmgate_commands(): return []", f"swarmgate_commands {ASYNCHRONOUS}"),
+        (
+            HEAD + "async def later(): ...\n@hookimpl\ndef swarmgate_balancer(): return later()",
+            f"swarmgate_balancer {ASYNCHRONOUS}",
+        ),
+        (
+            MARKED + "def swarmgate_balancer(config): return [part()]",
+            "Argument(s) {'config'} are declared in the hookimpl but can not be found in the hookspec",
+        ),
+        (HOOK + "raise ValueError('no\\n luck')", "swarmgate_balancer failed: ValueError: no luck"),
+        (HOOK + "raise SystemExit", "swarmgate_balancer failed: SystemExit"),
+        (HOOK + "return part()", "swarmgate_balancer must return a list of parts, not Part"),
+        (HOOK + "return None", "swarmgate_balancer must return a list of parts, not NoneType"),
+        (HOOK + "return [open_nothing]", "swarmgate_balancer must return parts, not function"),
+        (HOOK + "return [part(), part()]", "part 'lonely' cannot be used: it is brought twice"),
+        (HOOK + "return [part('white space')]", "its name must be made of letters"),
+        (HOOK + "return [part(7)]", "its name must be made of letters"),
+        (HOOK + "return [part(options=dict)]", "its options must be a class derived from Options"),
+        (HOOK + "return [part(options=NoOptions())]", "its options must be a class derived from Options"),
+        (HOOK + "return [part(opener=3)]", "its open must be callable, not int"),
+        (
+            HOOK + "return [part(environ={'SEED': 'seed'})]",
+            "the variable SEED stands for 'seed', which is none of its options",
+        ),
+        (
+            HOOK + "return [part(options=Used)]\nclass Used(Options, frozen=True):\n    use: str = ''",
+            "it has an option called 'use'",
+        ),
         (HEAD + "def swarmgate_balancer(): return [part()]", "swarmgate_balancer is not marked @hookimpl"),
-        (HEAD + "import pluggy\n@pluggy.HookimplMarker('swarmgate')(wrapper=True)\ndef swarmgate_balancer():\n    return (yield)", "swarmgate_balancer is a hook wrapper"),
+        (
+            HEAD
+            + "import pluggy\n@pluggy.HookimplMarker('swarmgate')(wrapper=True)\n"
+            + "def swarmgate_balancer():\n    return (yield)",
+            "swarmgate_balancer is a hook wrapper",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_broken_plugin_is_named_with_its_reason_and_stops_nobody(
     install: Install, found: Callable[[], Catalogue], code: str, reason: str
 ) -> None:
@@ -262,9 +287,7 @@ def test_of_two_commands_with_one_name_none_is_used(install: Install, found: Cal
 
 def test_loading_imports_nothing_heavy() -> None:
     """A fresh interpreter that has loaded the catalogue has not imported what takes long."""
-    code = (
-        "import sys; from swarmgate.plugins import load; load(); "
-        "print(*sorted({'litestar', 'uvicorn', 'llama_cpp', 'numpy', 'trio', 'aiohttp', 'structlog', 'rich'} & set(sys.modules)))"
-    )
+    heavy = {"litestar", "uvicorn", "llama_cpp", "numpy", "trio", "aiohttp", "structlog", "rich"}
+    code = f"import sys; from swarmgate.plugins import load; load(); print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50)
     assert done.stdout.strip() == ""

@@ -253,14 +253,14 @@ async def test_a_model_that_is_loading_is_waited_for() -> None:
 async def test_waiting_for_a_model_that_loads_ends_in_time() -> None:
     """Whoever waited too long for a model learns how far it is."""
     backend = Scripted(state=Health(ready=False, reason="loading", progress=0.25))
-    with pytest.raises(Starting, match=r"'m' is not ready yet: a: loading \(25%\)"):
+    with pytest.raises(Starting, match=r"'m' is not ready yet: loading \(25%\)"):
         await text_of(house(None, Admission(queue_seconds=0.1), a=backend))
 
 
 async def test_a_model_that_failed_for_good_fails_at_once() -> None:
     """Nobody waits for what will not come, not even one who waits already."""
     backend = Scripted(state=BROKEN)
-    with pytest.raises(NoCandidate, match="'m' cannot be served: a: no such file"):
+    with pytest.raises(NoCandidate, match="'m' cannot be served: no such file"):
         await text_of(house(a=backend))
     backend.state = Health(ready=False, reason="loading")
     dispatcher, errors = house(a=backend), list[SwarmgateError]()

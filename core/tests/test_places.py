@@ -43,7 +43,7 @@ def test_backends_are_found_by_name_and_alias() -> None:
 def test_those_that_failed_for_good_do_not_serve() -> None:
     """Only if nobody else is left does their reason come out."""
     assert [place.name for place in serving({"a": stub(BROKEN), "b": stub(LOADING)}, "m")] == ["b"]
-    with pytest.raises(NoCandidate, match="'m' cannot be served: a: no such file"):
+    with pytest.raises(NoCandidate, match="'m' cannot be served: no such file"):
         serving({"a": stub(BROKEN)}, "m")
 
 
@@ -65,7 +65,7 @@ def test_why_nobody_is_ready() -> None:
     """The reason names each backend and how far it is; there is none while one is ready."""
     reason = why_not("m", named({"a": stub(LOADING)}, "m"))
     assert isinstance(reason, Starting)
-    assert str(reason) == "model 'm' is not ready yet: a: loading (25%)"
+    assert str(reason) == "model 'm' is not ready yet: loading (25%)"
     assert why_not("m", named({"a": stub(LOADING), "b": stub()}, "m")) is None
 
 
@@ -73,9 +73,9 @@ def test_the_health_of_several_models() -> None:
     """All must be ready; progress is the least, and it is permanent only if all that lack failed for good."""
     good, slow, bad = (named({"a": stub(health)}, "m") for health in (READY, LOADING, BROKEN))
     assert summary({"m": (*good, *bad)}) == READY
-    assert summary({"m": good, "n": slow}) == Health(ready=False, reason="n: a: loading (25%)", progress=0.25)
+    assert summary({"m": good, "n": slow}) == Health(ready=False, reason="n: loading (25%)", progress=0.25)
     assert summary({"m": slow, "n": bad}) == Health(
-        ready=False, reason="m: a: loading (25%); n: a: no such file", progress=0.25
+        ready=False, reason="m: loading (25%); n: no such file", progress=0.25
     )
     assert summary({"n": bad}).permanent
     assert summary({}).permanent

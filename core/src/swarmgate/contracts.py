@@ -128,7 +128,8 @@ class Backend(Protocol):
         """Load, or load anew, by *plan*; an empty plan means: all of it here.
 
         Raises:
-            EngineError: the model cannot be loaded; the message says why.
+            EngineError: the model cannot be loaded, and :meth:`health` is permanent; the message
+                says why.
 
         """
         ...

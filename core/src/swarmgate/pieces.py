@@ -8,6 +8,8 @@ from typing import Generic, Self, TypeVar
 
 import anyio
 
+from swarmgate.background import background
+
 T = TypeVar("T")
 #: Pieces fetched ahead of a slow reader; after that the fetching waits.
 _AHEAD = 64
@@ -60,15 +62,9 @@ class Pieces(AsyncIterator[T], Generic[T]):
 async def fetched(fetch: Callable[[Callable[[T], Awaitable[None]]], Awaitable[None]]) -> AsyncGenerator[Pieces[T]]:
     """Run *fetch*, which is given what to send its pieces with, until it is done or the context is left."""
     pieces = Pieces[T]()
-    raised: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pieces.fill, fetch)
-        try:
+    try:
+        async with background() as tasks:
+            tasks.start_soon(pieces.fill, fetch)
             yield pieces
-        except Exception as error:  # noqa: BLE001  # leaves below, outside the group, which would wrap it
-            raised = error
-        finally:
-            tasks.cancel_scope.cancel()
-            pieces.close()
-    if raised is not None:
-        raise raised
+    finally:
+        pieces.close()

@@ -107,6 +107,9 @@ def summary(models: Mapping[str, Sequence[Place]]) -> Health:
 
 
 def _reasons(places: Iterable[Place]) -> str:
+    places = tuple(places)
+    if len(places) == 1:
+        return _describe(places[0].health)
     return "; ".join(f"{place.name}: {_describe(place.health)}" for place in places)
 
 

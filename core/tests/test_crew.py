@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from math import inf
+
+import anyio
+import msgspec
+import pytest
+from swarmgate.crew import by_scheme, muster
+from swarmgate.errors import Unreachable
+from swarmgate.ledger import MemoryLedger
+from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Service, Worker
+
+pytestmark = pytest.mark.anyio
+
+
+def an_offer(node: str, address: str = "", lifetime: float = inf, sequence: int = 0, **labels: str) -> Offer:
+    return Offer(
+        node=NodeId(node),
+        service=LLAMA_RPC,
+        name="0",
+        addresses=(address or f"fake://{node}",),
+        lifetime=lifetime,
+        sequence=sequence,
+        labels=labels,
+    )
+
+
+class FakeTransport:
+    """Opens paths to any address but the lost ones, and writes down which are open."""
+
+    scheme = "fake"
+
+    def __init__(self, *lost: str) -> None:
+        self.log: list[str] = []
+        self.lost = set(lost)
+
+    @asynccontextmanager
+    async def reach(self, address: str) -> AsyncGenerator[Endpoint]:
+        await anyio.lowlevel.checkpoint()
+        if address in self.lost:
+            raise Unreachable("nobody home")
+        self.log.append(f"+{address}")
+        try:
+            yield Endpoint("127.0.0.1", len(self.log))
+        finally:
+            self.log.append(f"-{address}")
+
+    @asynccontextmanager
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
+        yield f"fake://{endpoint}"
+
+
+def names(crew: tuple[Worker, ...]) -> str:
+    return "".join(worker.offer.node for worker in crew)
+
+
+async def test_nobody_is_told_at_once_and_a_burst_makes_one_crew() -> None:
+    """An empty ledger costs no waiting; workers that arrive together make one crew, sorted."""
+    ledger, fake = MemoryLedger(), FakeTransport()
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.2) as crews:
+            assert await anext(crews) == ()
+            for name in "cab":
+                await ledger.post(an_offer(name))
+                await anyio.wait_all_tasks_blocked()
+            assert names(await anext(crews)) == "abc"
+    assert sorted(fake.log[3:]) == ["-fake://a", "-fake://b", "-fake://c"]
+
+
+async def test_one_who_leaves_makes_the_next_crew() -> None:
+    """A withdrawn and a lapsed offer each close their path."""
+    ledger, fake = MemoryLedger(), FakeTransport()
+    for offer in (an_offer("a"), an_offer("b"), an_offer("c", lifetime=0.6)):
+        await ledger.post(offer)
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crews:
+            assert names(await anext(crews)) == "abc"
+            await ledger.withdraw(an_offer("a"))
+            assert names(await anext(crews)) == "bc"
+            assert names(await anext(crews)) == "b"
+            assert fake.log[3:] == ["-fake://a", "-fake://c"]
+
+
+async def test_one_that_cannot_be_reached_is_left_out_until_it_can() -> None:
+    """It spoils nothing for the others, and is tried again."""
+    ledger, fake = MemoryLedger(), FakeTransport("fake://b")
+    for name in "ab":
+        await ledger.post(an_offer(name))
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crews:
+            assert names(await anext(crews)) == "a"
+            fake.lost.clear()
+            assert names(await anext(crews)) == "ab"
+
+
+async def test_a_new_address_replaces_the_path() -> None:
+    """A renewed offer with another address is reached anew; the old path is closed."""
+    ledger, fake = MemoryLedger(), FakeTransport()
+    await ledger.post(an_offer("a"))
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crews:
+            (before,) = await anext(crews)
+            await ledger.post(an_offer("a", "fake://elsewhere", sequence=1))
+            (after,) = await anext(crews)
+            assert before.endpoint != after.endpoint
+            assert after.offer.addresses == ("fake://elsewhere",)
+            assert sorted(fake.log) == ["+fake://a", "+fake://elsewhere", "-fake://a"]
+
+
+async def test_new_labels_are_news_and_a_mere_renewal_is_not() -> None:
+    """The path stays open in both cases."""
+    ledger, fake, heard = MemoryLedger(), FakeTransport(), list[Worker]()
+    await ledger.post(an_offer("a", memory_bytes="1"))
+
+    async def listen() -> None:
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crews:
+            async for crew in crews:
+                heard.extend(crew)
+                if len(heard) == 2:
+                    return
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listen)
+            await anyio.sleep(0.3)
+            await ledger.post(an_offer("a", sequence=1, memory_bytes="1"))
+            await anyio.sleep(0.3)
+            assert len(heard) == 1
+            await ledger.post(an_offer("a", sequence=2, memory_bytes="2"))
+    assert [worker.offer.labels["memory_bytes"] for worker in heard] == ["1", "2"]
+    assert heard[0].endpoint == heard[1].endpoint
+    assert fake.log == ["+fake://a", "-fake://a"]
+
+
+async def test_addresses_are_tried_in_order() -> None:
+    """The first that a transport understands and can open is used; otherwise every reason is told."""
+    fake = FakeTransport("fake://gone")
+    offer = msgspec.structs.replace(an_offer("a"), addresses=("p2p://x", "fake://gone", "fake://a", "fake://b"))
+    async with by_scheme({"fake": fake})(offer):
+        assert fake.log == ["+fake://a"]
+    hopeless = by_scheme({"fake": fake})(msgspec.structs.replace(offer, addresses=offer.addresses[:2]))
+    with pytest.raises(Unreachable, match=r"p2p://x: no transport for 'p2p', only for fake; fake://gone: nobody home"):
+        await hopeless.__aenter__()
+    with pytest.raises(Unreachable, match="a offers no address"):
+        await by_scheme({})(msgspec.structs.replace(offer, addresses=())).__aenter__()
+
+
+async def test_what_happens_to_the_holder_is_not_mistaken_for_a_lost_path() -> None:
+    """An Unreachable raised inside the block is the block's own."""
+    fake = FakeTransport()
+    offer = msgspec.structs.replace(an_offer("a"), addresses=("fake://a", "fake://b"))
+    with pytest.raises(Unreachable, match="mine"):
+        async with by_scheme({"fake": fake})(offer):
+            raise Unreachable("mine")
+    assert fake.log == ["+fake://a", "-fake://a"]

@@ -92,7 +92,7 @@ fix: setup ## Format, and mend what can be mended by machine
 	@$(BIN)/ruff format
 
 bench: setup setup-engine ## Measure against llama-server (minutes; docs/benchmarks.md)
-	@$(BIN)/python bench $(ARGS)
+	@$(BIN)/python bench/run.py $(ARGS)
 
 ##### Releasing it
 

@@ -4,10 +4,20 @@ import random
 from collections import Counter
 
 import pytest
-from swarmgate.api import Candidate, Demand
+from swarmgate.api import Balancer, Candidate, Demand
+from swarmgate.testing import BalancerContract, PluginContract
 from swarmgate_balancer_least_loaded.least_loaded import LeastLoaded, seconds_to_begin, shortest_queue
 
 DEMAND = Demand(model="m", prompt_tokens=100)
+
+
+class TestPlugin(PluginContract):
+    plugin = "least_loaded"
+
+
+class TestContract(BalancerContract):
+    def make(self) -> Balancer:
+        return balancer()
 
 
 def balancer() -> LeastLoaded:

@@ -3,10 +3,20 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from swarmgate.api import Candidate, Demand
+from swarmgate.api import Balancer, Candidate, Demand
+from swarmgate.testing import BalancerContract, PluginContract
 from swarmgate_balancer_round_robin import MODELS, RoundRobin, weight
 
 DEMAND = Demand(model="m")
+
+
+class TestPlugin(PluginContract):
+    plugin = "round_robin"
+
+
+class TestContract(BalancerContract):
+    def make(self) -> Balancer:
+        return RoundRobin()
 
 
 def candidates(names: str, **labels: str) -> list[Candidate]:

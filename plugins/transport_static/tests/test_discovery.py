@@ -6,8 +6,18 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from structlog.testing import capture_logs
-from swarmgate.api import GATEWAY, LLAMA_RPC, MemoryLedger, Offer
+from swarmgate.api import GATEWAY, LLAMA_RPC, Discovery, MemoryLedger, Offer, Service
+from swarmgate.testing import DiscoveryContract
 from swarmgate_transport_static.discovery import StaticDiscovery
+
+
+class TestContract(DiscoveryContract):
+    @asynccontextmanager
+    async def make(self) -> AsyncGenerator[Discovery]:
+        yield StaticDiscovery(["127.0.0.1:1"], ["[::1]:2"])
+
+    def expected(self) -> list[tuple[Service, str]]:
+        return [(LLAMA_RPC, "tcp://127.0.0.1:1"), (GATEWAY, "tcp://[::1]:2")]
 
 
 @asynccontextmanager

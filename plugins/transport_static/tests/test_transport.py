@@ -8,8 +8,23 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 from structlog.testing import capture_logs
-from swarmgate.api import LLAMA_RPC, Endpoint, Unreachable
+from swarmgate.api import LLAMA_RPC, Endpoint, Transport, Unreachable
+from swarmgate.testing import PluginContract, TransportContract
 from swarmgate_transport_static.transport import TcpTransport, own_address
+
+
+class TestPlugin(PluginContract):
+    plugin = "static"
+
+
+class TestContract(TransportContract):
+    # the endpoint is the far side's own, and so is the address
+    tunnels = False
+    unexposes = False
+
+    @asynccontextmanager
+    async def make(self) -> AsyncGenerator[Transport]:
+        yield TcpTransport()
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+import anyio.to_thread
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -54,7 +55,8 @@ class Metrics:
     def __init__(self, version: str) -> None:
         self.registry = CollectorRegistry()
         disable_created_metrics()  # a series more for each, that nobody asked for
-        ProcessCollector(registry=self.registry)
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
         info = Gauge("gateway_build_info", "Always 1; the label says what runs.", ["version"], registry=self.registry)
         info.labels(version).set(1)
         self._requests = self._counter("gateway_requests", "Requests answered.", "route", "model", "code")
@@ -113,9 +115,11 @@ class Metrics:
         """Count a stream that had begun and ended with an error."""
         self._truncated.labels(model).inc()
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+        # What the kernel knows of the process is read from files, and so not in the loop.
+        process = await anyio.to_thread.run_sync(generate_latest, self._process)
+        return generate_latest(self.registry) + process
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(name, help_text, labels, registry=self.registry)

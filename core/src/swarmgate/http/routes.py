@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
+from typing import Any
 
-from litestar import Response, post, route
+from litestar import Request, Response, post, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Method
 
@@ -98,8 +99,8 @@ def _model_routes(door: Door) -> list[HTTPRouteHandler]:
         return json(models_json([(card, dispatcher.health(card.name)) for card in dispatcher.models()]))
 
     @route("/v1/models/{name:path}", http_method=READ)
-    async def model(name: str) -> Response[bytes]:
-        card = chosen(dispatcher.models(), name.removeprefix("/"))
+    async def model(request: Request[Any, Any, Any]) -> Response[bytes]:
+        card = chosen(dispatcher.models(), str(request.path_params["name"]).removeprefix("/"))
         return json(model_json(card, dispatcher.health(card.name)))
 
     return [models, model]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
-from litestar import Response, route
+from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from swarmgate.http.door import Door
@@ -80,8 +82,8 @@ def standing_routes(door: Door) -> list[HTTPRouteHandler]:
         return json(alive)
 
     @route("/readyz", http_method=READ)
-    async def readyz(model: str | None = None) -> Response[bytes]:
-        found = readiness(door, model)
+    async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
+        found = readiness(door, request.query_params.get("model"))
         return json(msgspec.json.encode(found), status=200 if found.ready else _UNAVAILABLE)
 
     @route("/health", http_method=READ)
@@ -96,7 +98,7 @@ def standing_routes(door: Door) -> list[HTTPRouteHandler]:
 
     @route("/metrics", http_method=READ)
     async def metrics() -> Response[bytes]:
-        return Response(door.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(await door.metrics.text(), media_type="text/plain; version=0.0.4")
 
     return [livez, readyz, health, version, metrics]
 

@@ -1,0 +1,98 @@
+"""What ``gateway run`` has to say to whoever started it.  Words only: the command line prints them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from swarmgate.chat import ModelCard
+from swarmgate.nouns import Health
+
+_FULL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the backend called *name* is on its way to being ready."""
+
+    name: str
+    health: Health
+
+    @property
+    def percent(self) -> int | None:
+        """Return how far loading has come, None if nothing long is under way."""
+        return None if self.health.progress is None else int(self.health.progress * _FULL)
+
+    def __str__(self) -> str:
+        if self.health.ready:
+            return f"{self.name}: ready"
+        reason = self.health.reason or "not ready"
+        if self.health.permanent:
+            return f"{self.name}: failed: {reason}"
+        return f"{self.name}: {reason}" if self.percent is None else f"{self.name}: {reason} {self.percent}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is served now, and where.  *url* has no slash at its end; *keys* says whether one is needed."""
+
+    url: str
+    cards: tuple[ModelCard, ...]
+    keys: bool
+
+    @property
+    def base_url(self) -> str:
+        """Return what OpenAI's clients call the base URL."""
+        return f"{self.url}/v1"
+
+    @property
+    def curl(self) -> str:
+        """Return a command that asks the first model something, ready to be pasted into a shell."""
+        card = self.cards[0] if self.cards else ModelCard(name="")
+        body: dict[str, object] = {"model": card.name}
+        if "chat" in card.abilities:
+            path, body = "chat/completions", {**body, "messages": [{"role": "user", "content": "Hello!"}]}
+        elif "embedding" in card.abilities:
+            path, body = "embeddings", {**body, "input": "Hello!"}
+        else:
+            path, body = "completions", {**body, "prompt": "Hello,", "max_tokens": 32}
+        words = ["curl", shlex.quote(f"{self.base_url}/{path}"), "-H", "'Content-Type: application/json'"]
+        if self.keys:
+            words += ["-H", '"Authorization: Bearer $KEY"']
+        words += ["-d", shlex.quote(msgspec.json.encode(body).decode())]
+        return " ".join(words)
+
+    def __str__(self) -> str:
+        names = ", ".join(card.name for card in self.cards) or "no model"
+        return f"serving {names}\n\n  OPENAI_BASE_URL={self.base_url}\n\n  {self.curl}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that works, but should be known."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"warning: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The gateway stops; *answers* under way get up to *seconds* to finish."""
+
+    answers: int
+    seconds: float
+
+    def __str__(self) -> str:
+        if not self.answers:
+            return "stopping"
+        answers = "1 answer" if self.answers == 1 else f"{self.answers} answers"
+        return f"stopping: up to {self.seconds:g} s for {answers} to finish; once more to stop now"
+
+
+Announcement = Progress | Serving | Warned | Stopping
+Announce = Callable[[Announcement], None]

@@ -1,0 +1,79 @@
+"""Sockets that listen, and what to say when they cannot."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+
+import anyio
+
+from swarmgate.errors import ConfigError
+
+_BACKLOG = 2048
+_REMEDY = "choose another with --listen HOST:PORT (port 0 takes a free one)"
+_REASONS = {
+    errno.EADDRINUSE: f"something else listens there; stop it, or {_REMEDY}",
+    errno.EACCES: "ports below 1024 are the administrator's; take a higher one",
+    errno.EADDRNOTAVAIL: f"this machine does not have that address; {_REMEDY}",
+}
+
+
+async def listen(address: str) -> tuple[socket.socket, ...]:
+    """Return sockets that listen on *address*, ``HOST:PORT``: one for each family the host has.
+
+    Raises:
+        ConfigError: they cannot; the message names the address and what to do.
+
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        infos = await anyio.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, OverflowError) as error:
+        raise ConfigError(f"cannot listen on {address}: {error}; {_REMEDY}") from None
+    sockets: list[socket.socket] = []
+    for family, _, _, _, where in dict.fromkeys(infos):
+        # where any port will do, all families take the one that the first was given
+        chosen = int(where[1]) or (sockets[0].getsockname()[1] if sockets else 0)
+        try:
+            sockets.append(_listener(family, (str(where[0]), chosen)))
+        except OSError as error:
+            if sockets and error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                continue  # a name for both families on a machine with one
+            for opened in sockets:
+                opened.close()
+            reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}; {_REMEDY}")
+            raise ConfigError(f"cannot listen on {address}: {reason}") from None
+    return tuple(sockets)
+
+
+def _listener(family: int, where: tuple[str, int]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(where)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def url_of(address: str, sockets: tuple[socket.socket, ...]) -> str:
+    """Return the URL under which this machine reaches what listens on *address* by *sockets*."""
+    host = address.rpartition(":")[0]
+    port = sockets[0].getsockname()[1]
+    if host == "0.0.0.0":  # noqa: S104  # compared, not bound
+        host = "127.0.0.1"
+    elif host == "[::]":
+        host = "[::1]"
+    return f"http://{host}:{port}"
+
+
+def only_here(sockets: tuple[socket.socket, ...]) -> bool:
+    """Return whether nobody but this machine can reach *sockets*."""
+    return all(ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback for listener in sockets)

@@ -1,1 +1,33 @@
-"""To be filled."""
+"""llama.cpp as a backend: continuous batching in a supervised child process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from swarmgate.api import Backend, Part, PartContext, hookimpl
+from swarmgate_backend_llamacpp.options import LlamaOptions
+
+
+@asynccontextmanager
+async def open_llamacpp(options: LlamaOptions, context: PartContext) -> AsyncGenerator[Backend]:
+    """Read the model file's head; the engine starts when the gateway asks it to load."""
+    from swarmgate_backend_llamacpp.backend import LlamaBackend  # noqa: PLC0415 -- importing a plugin is light
+    from swarmgate_backend_llamacpp.bundled import find_model  # noqa: PLC0415
+
+    async with LlamaBackend(options, find_model(options.model)) as backend:
+        yield backend
+
+
+@hookimpl
+def swarmgate_backend() -> list[Part[Any, Backend]]:
+    """Offer the backend ``llamacpp``."""
+    return [
+        Part(
+            "llamacpp",
+            "Serves a GGUF model with llama.cpp: many answers at once, in a process of its own.",
+            LlamaOptions,
+            open_llamacpp,
+        )
+    ]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from swarmgate.api import Delta, Embeddings, EmbedRequest, Frame, GenerateRequest, ModelCard, Token, TokenizeRequest
+from swarmgate_backend_llamacpp.options import LlamaOptions
 
 
 class Load(Frame, frozen=True):
-    """Load a model; sent once, first.  *options* are the part's own."""
+    """Load the GGUF file *path* as *card* says; sent once, first."""
 
     path: str
-    name: str
-    options: dict[str, Any]
+    card: ModelCard
+    options: LlamaOptions
 
 
 class Loading(Frame, frozen=True):
@@ -23,8 +22,6 @@ class Loading(Frame, frozen=True):
 
 class Ready(Frame, frozen=True):
     """The model is loaded and answers."""
-
-    card: ModelCard
 
 
 class LoadFailed(Frame, frozen=True):

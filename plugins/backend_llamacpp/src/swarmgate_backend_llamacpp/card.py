@@ -1,0 +1,65 @@
+"""From a GGUF file's head and the options to the model's card.  Pure."""
+
+from __future__ import annotations
+
+from swarmgate.api import Ability, EngineError, ModelCard
+from swarmgate_backend_llamacpp.gguf_file import GgufFile
+from swarmgate_backend_llamacpp.options import LlamaOptions
+
+#: What a request may use unless the options say otherwise: more costs memory for every user.
+_USUAL_CONTEXT = 8192
+_TOKENS_PER_SLOT = 2048
+#: llama.cpp's LLAMA_POOLING_TYPE_RANK: a reranker.
+_RANK = 4
+
+
+def draw_card(file: GgufFile, options: LlamaOptions) -> ModelCard:
+    """Return what the model in *file* is served as.
+
+    Raises:
+        EngineError: it is neither a model that writes nor one that embeds.
+
+    """
+    train = file.number("{arch}.context_length")
+    context = options.context_size or min(train or _USUAL_CONTEXT, _USUAL_CONTEXT)
+    embeds = _embeds(file, options)
+    if embeds and train:
+        context = min(context, train)
+    abilities: frozenset[Ability] = frozenset({"embedding"} if embeds else {"chat", "completion"})
+    return ModelCard(
+        name=options.name or _plain_name(file),
+        aliases=options.aliases,
+        abilities=abilities,
+        slots=options.slots,
+        context_length=context,
+        context_train=train,
+        fingerprint=file.fingerprint,
+        architecture=file.architecture,
+        quantization=file.quantization,
+        parameters=file.parameters,
+        weight_bytes=file.weight_bytes,
+        layers=file.number("{arch}.block_count"),
+        embedding_length=file.number("{arch}.embedding_length"),
+        vocabulary=file.number("tokenizer.ggml.tokens.length"),
+        created=int(file.path.stat().st_mtime),
+    )
+
+
+def kv_cells(card: ModelCard, options: LlamaOptions) -> int:
+    """Return how many tokens the KV cache holds in all."""
+    return max(options.kv_size or max(card.context_length, _TOKENS_PER_SLOT * card.slots), card.context_length)
+
+
+def _embeds(file: GgufFile, options: LlamaOptions) -> bool:
+    if options.embedding != "auto":
+        return options.embedding == "on"
+    pooling = file.number("{arch}.pooling_type")
+    if pooling == _RANK:
+        raise EngineError(f"{file.path.name!r} is a reranker, which can neither write nor embed")
+    causal = file.metadata.get(f"{file.architecture}.attention.causal", True)
+    return pooling > 0 or causal is False
+
+
+def _plain_name(file: GgufFile) -> str:
+    name = file.path.name.removesuffix(".gguf")
+    return name.split("-00001-of-")[0]

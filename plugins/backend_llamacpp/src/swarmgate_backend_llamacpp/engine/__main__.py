@@ -1,0 +1,136 @@
+"""The engine process: frames in on stdin, frames out on stdout, one model in between.
+
+Run as ``python -m swarmgate_backend_llamacpp.engine``.  One thread reads frames and prepares work
+(templates, tokens, grammars); the main thread computes.  llama.cpp releases the GIL while it
+computes, so the one does not hold up the other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from swarmgate.api import Frame, FrameSplitter, SwarmgateError, Token, Unsupported, encode_frame
+from swarmgate_backend_llamacpp.messages import (
+    Cancel,
+    Detokenize,
+    Detokenized,
+    Embed,
+    Failed,
+    Generate,
+    Load,
+    LoadFailed,
+    Loading,
+    Ready,
+    ToChild,
+    Tokenize,
+    Tokenized,
+)
+
+
+class Pipes:
+    """Standard input and output, kept for frames: what libraries print goes to stderr."""
+
+    def __init__(self) -> None:
+        self._out = os.dup(1)
+        os.dup2(2, 1)
+        self._splitter = FrameSplitter[Any](ToChild)
+        self._waiting: list[Any] = []
+        self._lock = threading.Lock()
+
+    def read(self) -> ToChild:
+        """Return the next frame; end the process when the gateway has gone."""
+        while not self._waiting:
+            data = os.read(0, 1 << 18)
+            if not data:
+                os._exit(0)
+            self._waiting.extend(self._splitter.feed(data))
+        return self._waiting.pop(0)
+
+    def say(self, frames: Sequence[Frame]) -> None:
+        """Write *frames*, from whichever thread."""
+        data = memoryview(b"".join(map(encode_frame, frames)))
+        with self._lock:
+            while data:
+                data = data[os.write(self._out, data) :]
+
+
+def main() -> None:
+    """Load what the first frame says, and answer until stdin ends."""
+    pipes = Pipes()
+    load = pipes.read()
+    if not isinstance(load, Load):
+        sys.exit(f"expected Load first, got {type(load).__name__}")
+    try:
+        engine = _Engine(load, pipes)
+    except SwarmgateError as error:
+        pipes.say([LoadFailed(str(error))])
+        pipes.read()  # stay, so that this is an answer and not a death; the gateway ends us
+        return
+    pipes.say([Ready()])
+    threading.Thread(target=engine.read, args=(pipes,), name="intake", daemon=True).start()
+    engine.work()
+
+
+class _Engine:
+    def __init__(self, load: Load, pipes: Pipes) -> None:
+        # Heavy, and of no use before there is something to load.
+        from swarmgate_backend_llamacpp.engine import opening  # noqa: PLC0415
+
+        shown = -1
+
+        def progress(fraction: float) -> None:
+            nonlocal shown
+            if int(fraction * 50) > shown:
+                shown = int(fraction * 50)
+                pipes.say([Loading(fraction)])
+
+        self._open = opening.open_engine(Path(load.path), load.card, load.options, progress, pipes.say)
+
+    def work(self) -> None:
+        """Compute for ever."""
+        self._open.run()
+
+    def read(self, pipes: Pipes) -> None:
+        """Take frames in for ever."""
+        try:
+            while True:
+                frame = pipes.read()
+                try:
+                    self._receive(frame, pipes)
+                except SwarmgateError as error:
+                    param = getattr(error, "param", None)
+                    pipes.say([Failed(_number(frame), type(error).__name__, str(error), param)])
+        except BaseException:
+            # Without its reader the engine is deaf; a new one is better.
+            sys.excepthook(*sys.exc_info())
+            os._exit(70)
+
+    def _receive(self, frame: ToChild, pipes: Pipes) -> None:
+        engine = self._open
+        match frame:
+            case Generate(number=number, request=request):
+                engine.generate(number, request)
+            case Embed(number=number, request=request):
+                engine.embed(number, request)
+            case Cancel(number=number):
+                engine.cancel(number)
+            case Tokenize(number=number, request=asked):
+                ids = engine.model.tokenize(asked.text, special=asked.special, add_special=asked.add_special)
+                pipes.say([Tokenized(number, tuple(Token(id=i, data=engine.model.spoken_piece(i)) for i in ids))])
+            case Detokenize(number=number, ids=ids):
+                pipes.say([Detokenized(number, engine.model.join(ids))])
+            case Load():
+                raise Unsupported("a model is loaded already")
+
+
+def _number(frame: ToChild) -> int:
+    return 0 if isinstance(frame, Load) else frame.number
+
+
+if __name__ == "__main__":
+    main()

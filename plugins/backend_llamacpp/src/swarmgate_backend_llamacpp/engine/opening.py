@@ -1,0 +1,113 @@
+"""Opens a model for writing or for embedding, and takes requests in for it."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import llama_cpp
+
+from swarmgate.api import EmbedRequest, EngineError, Frame, GenerateRequest, ModelCard, Unsupported
+from swarmgate_backend_llamacpp.card import kv_cells
+from swarmgate_backend_llamacpp.engine.batching import Batcher
+from swarmgate_backend_llamacpp.engine.chat import ChatFormat
+from swarmgate_backend_llamacpp.engine.embedding import EmbedInbox, EmbedLoop
+from swarmgate_backend_llamacpp.engine.embedding import prepare as prepare_embedding
+from swarmgate_backend_llamacpp.engine.job import Preparer
+from swarmgate_backend_llamacpp.engine.loop import Cancelled, Inbox, Loop
+from swarmgate_backend_llamacpp.engine.model import Context, Model, NativeLog
+from swarmgate_backend_llamacpp.engine.pace import Pace
+from swarmgate_backend_llamacpp.options import LlamaOptions
+
+Say = Callable[[Sequence[Frame]], None]
+#: Texts embedded in one decode at most.
+_EMBED_TOGETHER = 32
+
+
+class Writer:
+    """A model that writes."""
+
+    def __init__(self, model: Model, card: ModelCard, options: LlamaOptions, log: NativeLog, say: Say) -> None:
+        self.model = model
+        share = model.shares_prefixes and options.kept_prompts > 0
+        sequences = card.slots + (options.kept_prompts if share else 0)
+        context = Context(model, options, log, cells=kv_cells(card, options), sequences=sequences, embed=False)
+        batcher = Batcher(slots=card.slots, sequences=sequences, batch_limit=context.limit, share=share)
+        pace = Pace(options.shared_step_ms / 1000, options.alone_step_ms / 1000, context.limit)
+        self._inbox: Inbox = queue.SimpleQueue()
+        self._loop = Loop(model, context, batcher, pace, say)
+        self._preparer = Preparer(model, card, _chat_format(model, options))
+
+    def run(self) -> None:
+        """Compute for ever."""
+        self._loop.run(self._inbox)
+
+    def generate(self, number: int, request: GenerateRequest) -> None:
+        """Take an answer on."""
+        self._inbox.put(self._preparer.prepare(number, request))
+
+    def embed(self, number: int, request: EmbedRequest) -> None:
+        """Refuse to embed."""
+        raise Unsupported(f"{request.model!r} writes and does not embed; serve an embedding model for that, or this one with embedding = \"on\"", param="model")
+
+    def cancel(self, number: int) -> None:
+        """Stop the work of *number*."""
+        self._inbox.put(Cancelled(number))
+
+
+class Embedder:
+    """A model that embeds."""
+
+    def __init__(self, model: Model, card: ModelCard, options: LlamaOptions, log: NativeLog, say: Say) -> None:
+        self.model, self._card = model, card
+        context = Context(
+            model, options, log, cells=card.context_length, sequences=_EMBED_TOGETHER, embed=True
+        )
+        if context.pooling <= 0:
+            raise EngineError('this model says nothing of pooling; set pooling = "mean", "cls" or "last"')
+        self._inbox: EmbedInbox = queue.SimpleQueue()
+        self._loop = EmbedLoop(model, context, sequences=_EMBED_TOGETHER, say=say)
+
+    def run(self) -> None:
+        """Compute for ever."""
+        self._loop.run(self._inbox)
+
+    def generate(self, number: int, request: GenerateRequest) -> None:
+        """Refuse to write."""
+        raise Unsupported(f"{request.model!r} embeds and does not write; ask another model", param="model")
+
+    def embed(self, number: int, request: EmbedRequest) -> None:
+        """Take texts on."""
+        self._inbox.put(prepare_embedding(number, request, self.model, self._card))
+
+    def cancel(self, number: int) -> None:
+        """Stop the work of *number*."""
+        self._inbox.put(Cancelled(number))
+
+
+def open_engine(
+    path: Path, card: ModelCard, options: LlamaOptions, progress: Callable[[float], None], say: Say
+) -> Writer | Embedder:
+    """Load *path* and make it ready for what its card says it can.
+
+    Raises:
+        EngineError: it cannot be loaded.
+
+    """
+    log = NativeLog(verbose=options.verbose)
+    if not llama_cpp.llama_supports_rpc():
+        raise EngineError("llama-cpp-python was built without RPC; run `make setup-engine`, or build it with -DGGML_RPC=ON")
+    model = Model(path, options, log, progress)
+    kind = Embedder if "embedding" in card.abilities else Writer
+    return kind(model, card, options, log, say)
+
+
+def _chat_format(model: Model, options: LlamaOptions) -> ChatFormat:
+    templates = model.templates()
+    if options.chat_template_file is not None:
+        try:
+            templates = {"default": Path(options.chat_template_file).read_text()}
+        except (OSError, UnicodeDecodeError) as error:
+            raise EngineError(f"chat_template_file {options.chat_template_file!r} cannot be read: {error}") from None
+    return ChatFormat(templates, bos=model.marker(model.special("bos")), eos=model.marker(model.special("eos")))

@@ -1,0 +1,68 @@
+"""What can be set for a llama.cpp model; names are llama.cpp's where it has one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from swarmgate.api import Options
+
+KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class LlamaOptions(Options, frozen=True):
+    """The options of ``use = "llamacpp"``."""
+
+    #: Path of a GGUF file (of its first part, if it has several); unset: the small model that comes with swarmgate[demo].
+    model: str | None = None
+    #: What clients call it; unset: the file's name without .gguf.
+    name: str | None = None
+    #: Further names it answers to.
+    aliases: tuple[str, ...] = ()
+    #: Tokens of prompt and answer together in one request; 0: the model's own, at most 8192.
+    context_size: Count = 0
+    #: Answers written at once.
+    slots: Annotated[int, Meta(ge=1, le=128)] = 4
+    #: Tokens the KV cache holds for all answers and kept prompts together; 0: context_size, or 2048 for each slot if that is more.
+    kv_size: Count = 0
+    #: Prompts kept for their prefix after their answers have ended; 0 keeps none and shares nothing.
+    kept_prompts: Annotated[int, Meta(ge=0, le=100)] = 16
+    #: Most tokens computed in one step (llama.cpp's n_batch and n_ubatch).
+    batch_size: Annotated[int, Meta(ge=32, le=8192)] = 512
+    #: How long new prompts may hold up a step while answers are being written, in milliseconds.
+    shared_step_ms: Positive = 100.0
+    #: How long a step may take while no answer is being written, in milliseconds; a cancel waits for its end.
+    alone_step_ms: Positive = 500.0
+    #: Threads; 0: physical cores less one for the gateway.
+    threads: Count = 0
+    #: Threads for prompts; 0: as many as threads.
+    threads_batch: Count = 0
+    #: Layers to put on the GPU; -1: all.  Without a GPU it means nothing.
+    gpu_layers: Annotated[int, Meta(ge=-1)] = -1
+    #: The GPU that holds everything when split_mode is "none".
+    main_gpu: Count = 0
+    #: How several GPUs share a model.
+    split_mode: Literal["none", "layer", "row"] = "layer"
+    #: The share of each GPU, in any unit; empty: llama.cpp decides by memory.
+    tensor_split: tuple[float, ...] = ()
+    #: Whether to use flash attention; a quantized type_v needs it.
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    #: Type of the keys in the KV cache.
+    type_k: KvType = "f16"
+    #: Type of the values in the KV cache.
+    type_v: KvType = "f16"
+    #: Whether to map the file into memory instead of reading it.
+    mmap: bool = True
+    #: Whether to keep the model from being swapped out.
+    mlock: bool = False
+    #: Whether to embed instead of chatting; auto: as the model was made for.
+    embedding: Literal["auto", "on", "off"] = "auto"
+    #: How a text's token vectors become one; auto: as the model says, else mean.
+    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+    #: A file with a chat template (Jinja) to use instead of the model's own.
+    chat_template_file: str | None = None
+    #: Whether llama.cpp's own messages go into the log (at level debug).
+    verbose: bool = False

@@ -25,13 +25,15 @@ class LlamaOptions(Options, frozen=True):
     #: Tokens of prompt and answer together in one request; 0: the model's own, at most 8192.
     context_size: Count = 0
     #: Answers written at once.
-    slots: Annotated[int, Meta(ge=1, le=128)] = 4
+    slots: Annotated[int, Meta(ge=1, le=96)] = 4
     #: Tokens the KV cache holds for all answers and kept prompts together; 0: context_size, or 2048 for each slot if that is more.
     kv_size: Count = 0
     #: Prompts kept for their prefix after their answers have ended; 0 keeps none and shares nothing.
-    kept_prompts: Annotated[int, Meta(ge=0, le=100)] = 16
+    kept_prompts: Annotated[int, Meta(ge=0, le=64)] = 16
     #: Most tokens computed in one step (llama.cpp's n_batch and n_ubatch).
     batch_size: Annotated[int, Meta(ge=32, le=8192)] = 512
+    #: Whether an answer comes out the same, bit for bit, alone or in company, resumed or not (CPU); off: prompts are read faster.
+    exact: bool = True
     #: How long new prompts may hold up a step while answers are being written, in milliseconds.
     shared_step_ms: Positive = 100.0
     #: How long a step may take while no answer is being written, in milliseconds; a cancel waits for its end.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from swarmgate_backend_llamacpp.engine.cells import CellBook
 from swarmgate_backend_llamacpp.engine.prefixes import PrefixTree, Tokens, common_length
 
 #: A prompt waits for a neighbour that computes the same tokens only if it saves this many.
@@ -64,11 +65,12 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Let *target* use the first *length* cells of *source*."""
+    """Let *target* use the first *length* cells of *source*; *anew*: in cells of its own, further up."""
 
     source: int
     target: int
     length: int
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +101,27 @@ class Step:
         return sum(len(row.tokens) for row in self.rows if len(row.tokens) > 1)
 
 
+def sequences_for(slots: int, kept: int) -> int:
+    """Return how many KV sequences to open: with spare ones, so that clearing can wait."""
+    return slots + kept + (max(slots, 4) if kept else slots)
+
+
 class Batcher:
     """Keeps the tasks and their sequences; says what to compute next."""
 
-    def __init__(self, *, slots: int, sequences: int, batch_limit: int, share: bool = True) -> None:
-        """Write *slots* answers at once, over *sequences* KV sequences (the rest keep prefixes).
-
-        Sharing needs at least one sequence more than slots, so that there is always one to give
-        up other than the one whose prefix is wanted.
-        """
-        if slots < 1 or sequences < slots + share:
-            raise ValueError(f"{slots} slots need {slots + share} sequences, got {sequences}")
-        self._slots, self._limit, self._share = slots, batch_limit, share
-        self._free = deque(range(sequences))
+    def __init__(self, *, slots: int, kept: int, batch_limit: int, exact: bool = True) -> None:
+        """Write *slots* answers at once and keep *kept* prompts for their prefixes, 0 to share nothing."""
+        self._slots, self._kept, self._limit = slots, kept, batch_limit
+        self.sequences = sequences_for(slots, kept)
+        self._book = CellBook(self.sequences, exact=exact)
         self._waiting: deque[Task] = deque()
         self._active: list[Task] = []
         self._changes: list[Clear | Copy] = []
+        self._heirs: dict[int, int] = {}
         self.tree = PrefixTree()
 
     def __repr__(self) -> str:
-        return f"<Batcher {len(self._active)}/{self._slots} active, {len(self._waiting)} waiting, {self.tree!r}>"
+        return f"<Batcher {len(self._active)}/{self._slots} active, {len(self._waiting)} waiting, {self.tree!r}, {self._book!r}>"
 
     @property
     def busy(self) -> bool:
@@ -153,18 +156,23 @@ class Batcher:
             return
         self._active.remove(task)
         sequence, task.sequence = task.sequence, -1
-        if not self._share or task.done == 0:
+        if not self._kept or task.done == 0:
             self._drop(sequence)
             return
         self.tree.insert(sequence, task.path(task.done))
-        running = {other.sequence for other in self._active}
+        idle = self._idle()
         for other in self.tree.covered(sequence):
-            if other not in running:
+            if other in idle:
+                self._drop(other, inherited=self._heirs.get(sequence) == other)
+        for other in idle[: max(0, len(idle) + 1 - self._kept)]:
+            if other in self.tree and other != sequence:
                 self._drop(other)
 
     def plan(self, budget: int) -> Step:
         """Return the next step, with at most *budget* tokens of prompts (at least one, if any wait)."""
         step = Step()
+        if self._book.due(idle=not self._active):
+            self._sweep()
         self._admit()
         for task in self._active:
             if not task.prefilling:
@@ -177,25 +185,26 @@ class Batcher:
         """Note that *step* was computed; its rows are in the KV now."""
         for row in step.rows:
             row.task.done += len(row.tokens)
-            if self._share and len(row.tokens) > 1:
+            self._book.wrote(row.task.sequence, len(row.tokens))
+            if self._kept and len(row.tokens) > 1:
                 self.tree.insert(row.task.sequence, row.task.path(row.task.done))
 
     def relieve(self) -> bool:
-        """Make room in the KV: forget the oldest prefix, else send the youngest task back to wait.
+        """Make room in the KV: clear what was given up, forget the oldest prefix, or send the youngest task back.
 
         Return False if nothing can be given up: one task alone fills the cache.
         """
-        running = {task.sequence for task in self._active}
-        for holder in self.tree.holders():
-            if holder not in running:
-                self._drop(holder)
-                return True
-        if len(self._active) < 2:  # noqa: PLR2004 -- the last one is not sent away for nobody
-            return False
-        youngest = self._active.pop()
-        self._drop(youngest.sequence)
-        youngest.sequence, youngest.done = -1, 0
-        self._waiting.appendleft(youngest)
+        if not self._book.dirty:
+            if idle := self._idle():
+                self._drop(idle[0])
+            elif len(self._active) > 1:
+                youngest = self._active.pop()
+                self._drop(youngest.sequence)
+                youngest.sequence, youngest.done = -1, 0
+                self._waiting.appendleft(youngest)
+            else:
+                return False
+        self._sweep()
         return True
 
     def _admit(self) -> None:
@@ -208,9 +217,9 @@ class Batcher:
 
     def _start(self, task: Task) -> bool:
         path = task.path(task.length)
-        match = self.tree.match(path[:-1]) if self._share else None
+        match = self.tree.match(path[:-1], prefer=self._is_fresh) if self._kept else None
         held = match.length if match else 0
-        if self._share and self._better_soon(path, held):
+        if self._kept and self._better_soon(path, held):
             return False
         if match is not None:
             self.tree.touch(match.holder)
@@ -219,10 +228,19 @@ class Batcher:
             task.cached = min(held, len(task.prompt))
         task.done, task.target = held, len(path)
         if match is not None:
-            self._changes.append(Copy(match.holder, task.sequence, held))
+            self._share(match.holder, task.sequence, held)
             self.tree.insert(task.sequence, path[:held])
         self._active.append(task)
         return True
+
+    def _share(self, source: int, target: int, length: int) -> None:
+        anew = self._book.stale(source)
+        self._changes.append(Copy(source, target, length, anew=anew))
+        self._heirs.pop(target, None)
+        if anew:
+            self._book.wrote(target, length)
+        elif length == self.tree.length(source):
+            self._heirs[target] = source
 
     def _better_soon(self, path: Tokens, held: int) -> bool:
         """Return whether a neighbour is computing a longer prefix of *path* right now."""
@@ -233,16 +251,35 @@ class Batcher:
                     return True
         return False
 
-    def _take_sequence(self, *, keep: int) -> int:
-        if not self._free:
-            running = {task.sequence for task in self._active}
-            self._drop(next(h for h in self.tree.holders() if h not in running and h != keep))
-        return self._free.popleft()
+    def _take_sequence(self, *, keep: int = -1) -> int:
+        if not self._book.free and not self._book.dirty:
+            self._drop(next(holder for holder in self._idle() if holder != keep))
+        if not self._book.free:
+            self._sweep()
+        return self._book.take()
 
-    def _drop(self, sequence: int) -> None:
+    def _drop(self, sequence: int, *, inherited: bool = False) -> None:
         self.tree.remove(sequence)
-        self._changes.append(Clear(sequence))
-        self._free.append(sequence)
+        self._book.give_up(sequence, inherited=inherited)
+
+    def _idle(self) -> list[int]:
+        """Return the sequences that only keep a prefix, the one not used for longest first."""
+        running = {task.sequence for task in self._active}
+        return [holder for holder in self.tree.holders() if holder not in running]
+
+    def _is_fresh(self, holder: int) -> bool:
+        return not self._book.stale(holder)
+
+    def _sweep(self) -> None:
+        """Free what was given up, and move the running answers up, for they are stale then."""
+        self._changes.extend(map(Clear, self._book.sweep()))
+        for task in self._active:
+            if task.done and self._book.stale(task.sequence) and self._book.free:
+                old, task.sequence = task.sequence, self._book.take()
+                self._share(old, task.sequence, task.done)
+                if old in self.tree:
+                    self.tree.insert(task.sequence, task.path(min(task.done, self.tree.length(old))))
+                self._drop(old)
 
     def _prefill(self, step: Step, budget: int) -> None:
         """Share *budget*: half for the longest waiting prompt, the rest for the shortest first."""

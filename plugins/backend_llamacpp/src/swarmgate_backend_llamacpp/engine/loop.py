@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from swarmgate.api import Delta, Finish, Frame, Usage
-from swarmgate_backend_llamacpp.engine.batching import Batcher, Copy, Rows, Step
+from swarmgate_backend_llamacpp.engine.batching import Batcher, Clear, Rows, Step
 from swarmgate_backend_llamacpp.engine.job import Job
 from swarmgate_backend_llamacpp.engine.model import Context, Model
 from swarmgate_backend_llamacpp.engine.pace import Pace
@@ -67,10 +67,11 @@ class Loop:
         """Compute one step and say what came of it."""
         step = self._batcher.plan(self._pace.budget(self._batcher.writing))
         for change in step.changes:
-            if isinstance(change, Copy):
-                self._context.copy(change.source, change.target, change.length)
-            else:
+            if isinstance(change, Clear):
                 self._context.clear(change.sequence)
+            # Without room for cells of its own it shares them: the same answer but for near ties.
+            elif not change.anew or not self._context.copy_anew(change.source, change.target, change.length):
+                self._context.copy(change.source, change.target, change.length)
         if not step.rows:
             return
         outputs = self._fill(step)

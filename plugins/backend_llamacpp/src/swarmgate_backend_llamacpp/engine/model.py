@@ -25,6 +25,8 @@ _POOLING = {"auto": -1, "mean": 1, "cls": 2, "last": 3}
 #: llama.cpp's load modes: bit 0 maps the file, bit 1 locks it.
 _MMAP, _MLOCK = 1, 2
 _WARN, _ERROR = 3, 4
+#: ggml's flash attention on the CPU takes another way, with other sums, from 64 rows on.
+EXACT_ROWS = 63
 #: llama.cpp's LLAMA_MAX_SEQ.
 MOST_SEQUENCES = 256
 
@@ -57,6 +59,7 @@ class Model:
             EngineError: llama.cpp cannot load it; the message has its reasons.
 
         """
+        self._log = log  # C calls it for as long as the model lives
         llama_cpp.llama_backend_init()
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = options.gpu_layers
@@ -177,14 +180,16 @@ class Context:
         """
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_seq_max = cells, min(sequences, MOST_SEQUENCES)
-        params.n_batch = params.n_ubatch = options.batch_size if not embed else max(options.batch_size, cells)
+        params.n_batch = cells if embed else options.batch_size
+        params.n_ubatch = EXACT_ROWS if options.exact and not embed else params.n_batch
         params.n_threads = options.threads or default_threads()
         params.n_threads_batch = options.threads_batch or params.n_threads
         params.flash_attn_type = _FLASH[options.flash_attention]
         params.type_k, params.type_v = _KV_TYPES[options.type_k], _KV_TYPES[options.type_v]
         params.kv_unified = params.swa_full = params.no_perf = True
         params.embeddings = embed
-        params.pooling_type = _POOLING[options.pooling] if embed else 0
+        if embed:
+            params.pooling_type = _POOLING[options.pooling]
         handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not handle:
             reasons = "; ".join(log.errors) or "it gave no reason"
@@ -202,6 +207,15 @@ class Context:
     def copy(self, source: int, target: int, length: int) -> None:
         """Let *target* use the first *length* cells of *source*."""
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def copy_anew(self, source: int, target: int, length: int) -> bool:
+        """Give *target* the first *length* tokens of *source* in cells of its own; False if there is no room."""
+        size = llama_cpp.llama_state_seq_get_size(self.handle, source)
+        state = (ctypes.c_uint8 * size)()
+        written = llama_cpp.llama_state_seq_get_data(self.handle, state, size, source)
+        if not written or not llama_cpp.llama_state_seq_set_data(self.handle, state, written, target):
+            return False
+        return bool(llama_cpp.llama_memory_seq_rm(self._memory, target, length, -1))
 
     def clear(self, sequence: int) -> None:
         """Let *sequence* hold nothing."""

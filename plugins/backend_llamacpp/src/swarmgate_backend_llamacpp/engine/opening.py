@@ -10,7 +10,7 @@ import llama_cpp
 
 from swarmgate.api import EmbedRequest, EngineError, Frame, GenerateRequest, ModelCard, Unsupported
 from swarmgate_backend_llamacpp.card import kv_cells
-from swarmgate_backend_llamacpp.engine.batching import Batcher
+from swarmgate_backend_llamacpp.engine.batching import Batcher, sequences_for
 from swarmgate_backend_llamacpp.engine.chat import ChatFormat
 from swarmgate_backend_llamacpp.engine.embedding import EmbedInbox, EmbedLoop
 from swarmgate_backend_llamacpp.engine.embedding import prepare as prepare_embedding
@@ -30,10 +30,10 @@ class Writer:
 
     def __init__(self, model: Model, card: ModelCard, options: LlamaOptions, log: NativeLog, say: Say) -> None:
         self.model = model
-        share = model.shares_prefixes and options.kept_prompts > 0
-        sequences = card.slots + (options.kept_prompts if share else 0)
+        kept = options.kept_prompts if model.shares_prefixes else 0
+        sequences = sequences_for(card.slots, kept)
         context = Context(model, options, log, cells=kv_cells(card, options), sequences=sequences, embed=False)
-        batcher = Batcher(slots=card.slots, sequences=sequences, batch_limit=context.limit, share=share)
+        batcher = Batcher(slots=card.slots, kept=kept, batch_limit=context.limit, exact=options.exact)
         pace = Pace(options.shared_step_ms / 1000, options.alone_step_ms / 1000, context.limit)
         self._inbox: Inbox = queue.SimpleQueue()
         self._loop = Loop(model, context, batcher, pace, say)

@@ -7,7 +7,7 @@ holds it, until it is evicted; a new prompt takes the longest prefix that anybod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 Tokens = tuple[int, ...]
@@ -90,8 +90,11 @@ class PrefixTree:
         if holder in self._lengths:
             self._lengths[holder] = self._lengths.pop(holder)
 
-    def match(self, tokens: Tokens) -> Match | None:
-        """Return the longest prefix of *tokens* that somebody holds, None if nobody holds any."""
+    def match(self, tokens: Tokens, *, prefer: Callable[[int], bool] | None = None) -> Match | None:
+        """Return the longest prefix of *tokens* that somebody holds, None if nobody holds any.
+
+        Of several holders one that *prefer* accepts is named, if there is one.
+        """
         node, rest, found = self._root, tokens, 0
         while rest:
             child = node.children.get(rest[0])
@@ -103,8 +106,11 @@ class PrefixTree:
             if shared < len(child.edge):
                 break
             rest = rest[shared:]
+        if not found:
+            return None
+        preferred = [holder for holder in node.holders if prefer is None or prefer(holder)]
         # The lowest number, so that the same history always gives the same choice.
-        return Match(min(node.holders), found) if found else None
+        return Match(min(preferred or node.holders), found)
 
     def covered(self, holder: int) -> list[int]:
         """Return the other holders whose whole path is a prefix of *holder*'s."""

@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from swarmgate.api import Backend, Part, PartContext, hookimpl
+
 from swarmgate_backend_llamacpp.options import LlamaOptions
 
 
 @asynccontextmanager
 async def open_llamacpp(options: LlamaOptions, context: PartContext) -> AsyncGenerator[Backend]:
     """Read the model file's head; the engine starts when the gateway asks it to load."""
-    from swarmgate_backend_llamacpp.backend import LlamaBackend  # noqa: PLC0415 -- importing a plugin is light
-    from swarmgate_backend_llamacpp.bundled import find_model  # noqa: PLC0415
+    from swarmgate_backend_llamacpp.backend import LlamaBackend
+    from swarmgate_backend_llamacpp.bundled import find_model
 
     async with LlamaBackend(options, find_model(options.model)) as backend:
         yield backend

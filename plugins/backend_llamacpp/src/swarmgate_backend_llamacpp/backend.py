@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
-
 from swarmgate.api import (
     Child,
     ContextExceeded,
@@ -33,6 +33,7 @@ from swarmgate.api import (
     TokenizeRequest,
     Unsupported,
 )
+
 from swarmgate_backend_llamacpp.card import draw_card
 from swarmgate_backend_llamacpp.gguf_file import read_gguf
 from swarmgate_backend_llamacpp.messages import (
@@ -54,6 +55,7 @@ from swarmgate_backend_llamacpp.messages import (
 )
 from swarmgate_backend_llamacpp.options import LlamaOptions
 
+FrameT = TypeVar("FrameT", bound=Frame)
 _ERRORS: dict[str, type[SwarmgateError]] = {
     kind.__name__: kind for kind in (RequestError, ContextExceeded, Unsupported, EngineError)
 }
@@ -86,7 +88,12 @@ class LlamaBackend:
     """One model in one engine child; a dead engine is replaced, and whoever waited is told."""
 
     def __init__(self, options: LlamaOptions, path: Path) -> None:
-        """Raises EngineError if *path* is no sound GGUF file."""
+        """Read the head of *path*.
+
+        Raises:
+            EngineError: it is no sound GGUF file.
+
+        """
         self._options, self._path = options, path
         self._card = draw_card(read_gguf(path), options)
         self._health = Health(ready=False, reason="not loaded yet")
@@ -94,6 +101,7 @@ class LlamaBackend:
         self._answers: dict[int, _Answer] = {}
         self._settled = anyio.Event()
         self._deaths = 0
+        self._failed: str | None = None
         self._child: Child[Any] | None = None
         self._stack = AsyncExitStack()
         self._tasks: TaskGroup | None = None
@@ -132,13 +140,13 @@ class LlamaBackend:
             )
             self._tasks.start_soon(self._keep, self._child)
         await self._settled.wait()
-        if not self._health.ready and self._child is None:
-            raise EngineError(self._health.reason)
+        if self._failed is not None:
+            raise EngineError(self._failed)
 
     @asynccontextmanager
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
         """Let the engine write an answer; leaving tells it to stop."""
-        async with self._asking(lambda number: Generate(number, request)) as answer:
+        async with self._asking(partial(Generate, request=request)) as answer:
             deltas = _deltas(answer)
             try:
                 yield deltas
@@ -147,15 +155,15 @@ class LlamaBackend:
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Let the engine embed."""
-        return (await self._ask(Embedded, lambda number: Embed(number, request))).embeddings
+        return (await self._ask(Embedded, partial(Embed, request=request))).embeddings
 
     async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
         """Let the engine cut text into tokens."""
-        return (await self._ask(Tokenized, lambda number: Tokenize(number, request))).tokens
+        return (await self._ask(Tokenized, partial(Tokenize, request=request))).tokens
 
     async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
         """Let the engine join tokens."""
-        return (await self._ask(Detokenized, lambda number: Detokenize(number, tuple(ids)))).data
+        return (await self._ask(Detokenized, partial(Detokenize, ids=tuple(ids)))).data
 
     def started(self) -> Sequence[Frame]:
         """Tell a fresh engine what to load."""
@@ -196,8 +204,8 @@ class LlamaBackend:
 
     def _give_up(self, reason: str) -> None:
         self._log.error("engine.failed", reason=reason)
-        self._health = Health(ready=False, reason=reason)
-        self._child = None
+        self._health = Health(ready=False, reason=reason, permanent=True)
+        self._child, self._failed = None, reason
         self._settled.set()
 
     def _tell(self, number: int, item: Frame | SwarmgateError, *, last: bool) -> None:
@@ -213,11 +221,11 @@ class LlamaBackend:
                 await anyio.sleep(0.2)
 
     @asynccontextmanager
-    async def _asking(self, frame: Any) -> AsyncGenerator[_Answer]:
+    async def _asking(self, frame: Callable[[int], Frame]) -> AsyncGenerator[_Answer]:
         child = self._child
         if child is None or not self._health.ready:
-            if child is None and self._settled.is_set():
-                raise EngineError(self._health.reason)
+            if self._failed is not None:
+                raise EngineError(self._failed)
             raise Starting(f"{self._card.name!r} is {self._health.reason}")
         number = next(self._numbers)
         answer = self._answers[number] = _Answer()
@@ -229,7 +237,7 @@ class LlamaBackend:
                 with anyio.CancelScope(shield=True), suppress(Starting):
                     await child.tell(Cancel(number))
 
-    async def _ask(self, kind: type[Any], frame: Any) -> Any:
+    async def _ask(self, kind: type[FrameT], frame: Callable[[int], Frame]) -> FrameT:
         async with self._asking(frame) as answer:
             said = await answer.get()
             if not isinstance(said, kind):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarmgate.api import Ability, EngineError, ModelCard
+
 from swarmgate_backend_llamacpp.gguf_file import GgufFile
 from swarmgate_backend_llamacpp.options import LlamaOptions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarmgate.api import Delta, Embeddings, EmbedRequest, Frame, GenerateRequest, ModelCard, Token, TokenizeRequest
+
 from swarmgate_backend_llamacpp.options import LlamaOptions
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from msgspec import Meta
-
-from swarmgate.api import Options
+from swarmgate.api import PATH, Options
 
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 Count = Annotated[int, Meta(ge=0)]
@@ -16,8 +15,8 @@ Positive = Annotated[float, Meta(gt=0)]
 class LlamaOptions(Options, frozen=True):
     """The options of ``use = "llamacpp"``."""
 
-    #: Path of a GGUF file (of its first part, if it has several); unset: the small model that comes with swarmgate[demo].
-    model: str | None = None
+    #: A GGUF file (the first part, if it has several); unset: the small model that comes with swarmgate[demo].
+    model: Annotated[str, PATH] | None = None
     #: What clients call it; unset: the file's name without .gguf.
     name: str | None = None
     #: Further names it answers to.
@@ -26,13 +25,13 @@ class LlamaOptions(Options, frozen=True):
     context_size: Count = 0
     #: Answers written at once.
     slots: Annotated[int, Meta(ge=1, le=96)] = 4
-    #: Tokens the KV cache holds for all answers and kept prompts together; 0: context_size, or 2048 for each slot if that is more.
+    #: Tokens the KV cache holds for all answers and kept prompts; 0: context_size, or 2048 a slot if that is more.
     kv_size: Count = 0
     #: Prompts kept for their prefix after their answers have ended; 0 keeps none and shares nothing.
     kept_prompts: Annotated[int, Meta(ge=0, le=64)] = 16
     #: Most tokens computed in one step (llama.cpp's n_batch and n_ubatch).
     batch_size: Annotated[int, Meta(ge=32, le=8192)] = 512
-    #: Whether an answer comes out the same, bit for bit, alone or in company, resumed or not (CPU); off: prompts are read faster.
+    #: Whether an answer is the same, bit for bit, alone or in company, resumed or not (CPU); off reads prompts faster.
     exact: bool = True
     #: How long new prompts may hold up a step while answers are being written, in milliseconds.
     shared_step_ms: Positive = 100.0
@@ -65,6 +64,6 @@ class LlamaOptions(Options, frozen=True):
     #: How a text's token vectors become one; auto: as the model says, else mean.
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
     #: A file with a chat template (Jinja) to use instead of the model's own.
-    chat_template_file: str | None = None
+    chat_template_file: Annotated[str, PATH] | None = None
     #: Whether llama.cpp's own messages go into the log (at level debug).
     verbose: bool = False

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmgate.api import Frame, FrameSplitter, SwarmgateError, Token, Unsupported, encode_frame
+
 from swarmgate_backend_llamacpp.messages import (
     Cancel,
     Detokenize,
@@ -72,6 +73,7 @@ def main() -> None:
         pipes.read()  # stay, so that this is an answer and not a death; the gateway ends us
         return
     pipes.say([Ready()])
+    threading.excepthook = _end_with
     threading.Thread(target=engine.read, args=(pipes,), name="intake", daemon=True).start()
     engine.work()
 
@@ -79,7 +81,7 @@ def main() -> None:
 class _Engine:
     def __init__(self, load: Load, pipes: Pipes) -> None:
         # Heavy, and of no use before there is something to load.
-        from swarmgate_backend_llamacpp.engine import opening  # noqa: PLC0415
+        from swarmgate_backend_llamacpp.engine import opening
 
         shown = -1
 
@@ -97,18 +99,13 @@ class _Engine:
 
     def read(self, pipes: Pipes) -> None:
         """Take frames in for ever."""
-        try:
-            while True:
-                frame = pipes.read()
-                try:
-                    self._receive(frame, pipes)
-                except SwarmgateError as error:
-                    param = getattr(error, "param", None)
-                    pipes.say([Failed(_number(frame), type(error).__name__, str(error), param)])
-        except BaseException:
-            # Without its reader the engine is deaf; a new one is better.
-            sys.excepthook(*sys.exc_info())
-            os._exit(70)
+        while True:
+            frame = pipes.read()
+            try:
+                self._receive(frame, pipes)
+            except SwarmgateError as error:
+                param = getattr(error, "param", None)
+                pipes.say([Failed(_number(frame), type(error).__name__, str(error), param)])
 
     def _receive(self, frame: ToChild, pipes: Pipes) -> None:
         engine = self._open
@@ -126,6 +123,12 @@ class _Engine:
                 pipes.say([Detokenized(number, engine.model.join(ids))])
             case Load():
                 raise Unsupported("a model is loaded already")
+
+
+def _end_with(failure: threading.ExceptHookArgs) -> None:
+    """End the process: without the thread that reads, the engine is deaf, and a new one is better."""
+    sys.excepthook(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
+    os._exit(70)
 
 
 def _number(frame: ToChild) -> int:

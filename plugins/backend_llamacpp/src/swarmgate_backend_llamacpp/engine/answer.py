@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from swarmgate.api import Delta, Finish, ToolCallDelta
+
 from swarmgate_backend_llamacpp.engine.stops import StopMatcher
 from swarmgate_backend_llamacpp.engine.utf8 import Utf8Decoder
 
@@ -18,11 +19,19 @@ class Parsed(Protocol):
     """What a parser makes of a piece of text."""
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """Return what is content."""
+        ...
+
     @property
-    def reasoning(self) -> str: ...
+    def reasoning(self) -> str:
+        """Return what the model thought before it answered."""
+        ...
+
     @property
-    def tool_calls(self) -> tuple[ToolCallDelta, ...]: ...
+    def tool_calls(self) -> tuple[ToolCallDelta, ...]:
+        """Return pieces of calls."""
+        ...
 
 
 class Parser(Protocol):
@@ -33,8 +42,13 @@ class Parser(Protocol):
         """Return whether a tool call was made."""
         ...
 
-    def feed(self, text: str) -> Parsed: ...
-    def finish(self) -> Parsed: ...
+    def feed(self, text: str) -> Parsed:
+        """Take *text* in and return what is certain now."""
+        ...
+
+    def finish(self) -> Parsed:
+        """Return what was held back."""
+        ...
 
 
 class AnswerText:

@@ -121,7 +121,8 @@ class Batcher:
         self.tree = PrefixTree()
 
     def __repr__(self) -> str:
-        return f"<Batcher {len(self._active)}/{self._slots} active, {len(self._waiting)} waiting, {self.tree!r}, {self._book!r}>"
+        tasks = f"{len(self._active)}/{self._slots} active, {len(self._waiting)} waiting"
+        return f"<Batcher {tasks}, {self.tree!r}, {self._book!r}>"
 
     @property
     def busy(self) -> bool:
@@ -190,7 +191,7 @@ class Batcher:
                 self.tree.insert(row.task.sequence, row.task.path(row.task.done))
 
     def relieve(self) -> bool:
-        """Make room in the KV: clear what was given up, forget the oldest prefix, or send the youngest task back.
+        """Make room in the KV: clear what was given up, forget a prefix, or send the youngest task back.
 
         Return False if nothing can be given up: one task alone fills the cache.
         """

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import llama_cpp
 import numpy as np
-
 from swarmgate.api import ContextExceeded, Embeddings, EmbedRequest, Frame, ModelCard, RequestError, Usage
+
 from swarmgate_backend_llamacpp.engine.loop import Cancelled
 from swarmgate_backend_llamacpp.engine.model import Context, Model
 from swarmgate_backend_llamacpp.messages import Embedded
@@ -43,10 +43,8 @@ def prepare(number: int, request: EmbedRequest, model: Model, card: ModelCard) -
         )
     inputs: list[list[int]] = []
     for index, given in enumerate(request.inputs):
-        if isinstance(given, str):
-            ids = model.tokenize(given, special=False, add_special=True)
-        else:
-            ids = list(given)
+        text = isinstance(given, str)
+        ids = model.tokenize(given, special=False, add_special=True) if text else list(given)
         if not ids or given == "":
             raise RequestError(f"input[{index}] is empty", param="input")
         if wrong := [token for token in ids if not 0 <= token < model.vocabulary]:
@@ -55,7 +53,8 @@ def prepare(number: int, request: EmbedRequest, model: Model, card: ModelCard) -
             )
         if len(ids) > card.context_length:
             raise ContextExceeded(
-                f"this model's maximum context length is {card.context_length} tokens, and input[{index}] has {len(ids)}",
+                f"this model's maximum context length is {card.context_length} tokens, "
+                f"and input[{index}] has {len(ids)}; shorten it",
                 param="input",
             )
         inputs.append(ids)

@@ -16,6 +16,7 @@ from swarmgate.api import (
     TextPrompt,
     Unsupported,
 )
+
 from swarmgate_backend_llamacpp.engine.answer import AnswerText
 from swarmgate_backend_llamacpp.engine.batching import Task
 from swarmgate_backend_llamacpp.engine.chat import ChatFormat

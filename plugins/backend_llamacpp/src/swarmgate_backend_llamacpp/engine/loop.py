@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from swarmgate.api import Delta, Finish, Frame, Usage
+
 from swarmgate_backend_llamacpp.engine.batching import Batcher, Clear, Rows, Step
 from swarmgate_backend_llamacpp.engine.job import Job
 from swarmgate_backend_llamacpp.engine.model import Context, Model
@@ -156,9 +157,7 @@ class Loop:
 
     def _last_piece(self, job: Job, delta: Delta) -> Piece:
         task = job.task
-        usage = Usage(
-            prompt_tokens=len(task.prompt), completion_tokens=len(task.answer), cached_tokens=task.cached
-        )
+        usage = Usage(prompt_tokens=len(task.prompt), completion_tokens=len(task.answer), cached_tokens=task.cached)
         return Piece(
             job.number,
             Delta(

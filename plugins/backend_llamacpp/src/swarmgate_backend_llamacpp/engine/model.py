@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp
-
 from swarmgate.api import EngineError
+
 from swarmgate_backend_llamacpp.engine.processors import default_threads
 from swarmgate_backend_llamacpp.options import LlamaOptions
 
@@ -46,7 +46,7 @@ class NativeLog:
         if self._level == _ERROR and line:
             self.errors.append(line)
         if line and (self._verbose or self._level in (_WARN, _ERROR)):
-            print(line, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{line}\n")
 
 
 class Model:
@@ -72,7 +72,12 @@ class Model:
         if options.tensor_split:
             self._split = (ctypes.c_float * most)(*options.tensor_split)
             params.tensor_split = self._split
-        self._progress = llama_cpp.llama_progress_callback(lambda fraction, _: (progress(fraction), True)[1])
+
+        def show(fraction: float, _: object) -> bool:
+            progress(fraction)
+            return True  # go on loading
+
+        self._progress = llama_cpp.llama_progress_callback(show)
         params.progress_callback = self._progress
         handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
@@ -171,7 +176,9 @@ class Model:
 class Context:
     """The KV cache and a batch; who holds which cells, and one decode at a time."""
 
-    def __init__(self, model: Model, options: LlamaOptions, log: NativeLog, *, cells: int, sequences: int, embed: bool) -> None:
+    def __init__(
+        self, model: Model, options: LlamaOptions, log: NativeLog, *, cells: int, sequences: int, embed: bool
+    ) -> None:
         """Open a context of *cells* tokens shared by *sequences*.
 
         Raises:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import llama_cpp
-
 from swarmgate.api import EmbedRequest, EngineError, Frame, GenerateRequest, ModelCard, Unsupported
+
 from swarmgate_backend_llamacpp.card import kv_cells
 from swarmgate_backend_llamacpp.engine.batching import Batcher, sequences_for
 from swarmgate_backend_llamacpp.engine.chat import ChatFormat
@@ -49,7 +49,10 @@ class Writer:
 
     def embed(self, number: int, request: EmbedRequest) -> None:
         """Refuse to embed."""
-        raise Unsupported(f"{request.model!r} writes and does not embed; serve an embedding model for that, or this one with embedding = \"on\"", param="model")
+        raise Unsupported(
+            f"{request.model!r} writes and does not embed; serve an embedding model, or this one with embedding = 'on'",
+            param="model",
+        )
 
     def cancel(self, number: int) -> None:
         """Stop the work of *number*."""
@@ -61,9 +64,7 @@ class Embedder:
 
     def __init__(self, model: Model, card: ModelCard, options: LlamaOptions, log: NativeLog, say: Say) -> None:
         self.model, self._card = model, card
-        context = Context(
-            model, options, log, cells=card.context_length, sequences=_EMBED_TOGETHER, embed=True
-        )
+        context = Context(model, options, log, cells=card.context_length, sequences=_EMBED_TOGETHER, embed=True)
         if context.pooling <= 0:
             raise EngineError('this model says nothing of pooling; set pooling = "mean", "cls" or "last"')
         self._inbox: EmbedInbox = queue.SimpleQueue()
@@ -97,7 +98,9 @@ def open_engine(
     """
     log = NativeLog(verbose=options.verbose)
     if not llama_cpp.llama_supports_rpc():
-        raise EngineError("llama-cpp-python was built without RPC; run `make setup-engine`, or build it with -DGGML_RPC=ON")
+        raise EngineError(
+            "llama-cpp-python was built without RPC; run `make setup-engine`, or build it with -DGGML_RPC=ON"
+        )
     model = Model(path, options, log, progress)
     kind = Embedder if "embedding" in card.abilities else Writer
     return kind(model, card, options, log, say)

@@ -123,9 +123,9 @@ class PrefixTree:
 
     def _split(self, node: _Node, at: int) -> _Node:
         """Cut *node*'s edge after *at* tokens; return the new upper half."""
-        assert node.parent is not None  # the root has no edge to cut
         upper = _Node(node.edge[:at], node.parent, {node.edge[at]: node}, set(node.holders))
-        node.parent.children[upper.edge[0]] = upper
+        if node.parent is not None:  # only the root has none, and the root has no edge to cut
+            node.parent.children[upper.edge[0]] = upper
         node.edge, node.parent = node.edge[at:], upper
         return upper
 

@@ -14,14 +14,16 @@ from typing import Any
 import llama_cpp
 import numpy as np
 import numpy.typing as npt
-
 from swarmgate.api import RequestError, Sampling, TokenLogprob
+
 from swarmgate_backend_llamacpp.engine.model import Model
 
 _MASK = (1 << 64) - 1
 _U32 = 0xFFFFFFFF
 #: OpenAI's logit_bias that bans a token.
 _BANNED = -100.0
+#: More tokens than any answer has.
+_EVERYTHING = 1 << 20
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
@@ -40,7 +42,9 @@ def draw_seed(seed: int, position: int) -> int:
 class Sampler:
     """The chain of one answer.  Close it when the answer ends: llama.cpp's memory is its own."""
 
-    def __init__(self, model: Model, sampling: Sampling, *, seed: int, grammar: str = "", endless: bool = False) -> None:
+    def __init__(
+        self, model: Model, sampling: Sampling, *, seed: int, grammar: str = "", endless: bool = False
+    ) -> None:
         """Build the chain; *grammar* is GBNF with the rule ``root``, *endless* bans what ends an answer.
 
         Raises:
@@ -55,9 +59,7 @@ class Sampler:
         try:
             self._fill(sampling, dict.fromkeys(model.endings, _BANNED) if endless else {})
             if grammar:
-                self._grammar = llama_cpp.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root")
-                if not self._grammar:
-                    raise RequestError("the grammar is not GBNF that llama.cpp accepts", param="grammar")
+                self._grammar = self._parse(grammar)
         except BaseException:
             self.close()
             raise
@@ -98,45 +100,50 @@ class Sampler:
             self._remember(token)
 
     def _fill(self, sampling: Sampling, bans: dict[int, float]) -> None:
-        def add(sampler: Any) -> None:
-            llama_cpp.llama_sampler_chain_add(self._chain, sampler)
-
-        wanted = {**sampling.logit_bias, **bans}
-        if wanted:
-            biases = (llama_cpp.llama_logit_bias * len(wanted))()
-            for slot, (token, bias) in zip(biases, wanted.items(), strict=True):
-                if not 0 <= token < self._size:
-                    raise RequestError(
-                        f"logit_bias names token {token}, expected 0 to {self._size - 1}", param="logit_bias"
-                    )
-                slot.token, slot.bias = token, float("-inf") if bias <= _BANNED else bias
-            add(llama_cpp.llama_sampler_init_logit_bias(self._size, len(biases), biases))
+        self._bias({**sampling.logit_bias, **bans})
         # OpenAI's penalties look at the whole answer, llama.cpp's repeat_penalty at the last few tokens.
         if sampling.presence_penalty or sampling.frequency_penalty:
-            everything = 1 << 20
-            add(
-                llama_cpp.llama_sampler_init_penalties(
-                    self._size, everything, 1.0, sampling.frequency_penalty, sampling.presence_penalty
-                )
-            )
+            self._penalise(_EVERYTHING, 1.0, sampling.frequency_penalty, sampling.presence_penalty)
         if sampling.repeat_penalty != 1.0 and sampling.repeat_last_n:
-            add(
-                llama_cpp.llama_sampler_init_penalties(
-                    self._size, sampling.repeat_last_n, sampling.repeat_penalty, 0.0, 0.0
-                )
-            )
+            self._penalise(sampling.repeat_last_n, sampling.repeat_penalty, 0.0, 0.0)
         if self._greedy:
-            add(llama_cpp.llama_sampler_init_greedy())
+            self._add(llama_cpp.llama_sampler_init_greedy())
             return
+        # llama.cpp's own order of the samplers that cut the tail off.
         if sampling.top_k > 0:
-            add(llama_cpp.llama_sampler_init_top_k(sampling.top_k))
-        if sampling.typical_p < 1:
-            add(llama_cpp.llama_sampler_init_typical(sampling.typical_p, 1))
-        if sampling.top_p < 1:
-            add(llama_cpp.llama_sampler_init_top_p(sampling.top_p, 1))
-        if sampling.min_p > 0:
-            add(llama_cpp.llama_sampler_init_min_p(sampling.min_p, 1))
-        add(llama_cpp.llama_sampler_init_temp(sampling.temperature))
+            self._add(llama_cpp.llama_sampler_init_top_k(sampling.top_k))
+        for given, off, make in (
+            (sampling.typical_p, 1.0, llama_cpp.llama_sampler_init_typical),
+            (sampling.top_p, 1.0, llama_cpp.llama_sampler_init_top_p),
+            (sampling.min_p, 0.0, llama_cpp.llama_sampler_init_min_p),
+        ):
+            if given != off:
+                self._add(make(given, 1))
+        self._add(llama_cpp.llama_sampler_init_temp(sampling.temperature))
+
+    def _parse(self, grammar: str) -> Any:
+        parsed = llama_cpp.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root")
+        if not parsed:
+            raise RequestError("the grammar is not GBNF that llama.cpp accepts", param="grammar")
+        return parsed
+
+    def _add(self, sampler: Any) -> None:
+        llama_cpp.llama_sampler_chain_add(self._chain, sampler)
+
+    def _bias(self, wanted: dict[int, float]) -> None:
+        if not wanted:
+            return
+        biases = (llama_cpp.llama_logit_bias * len(wanted))()
+        for slot, (token, bias) in zip(biases, wanted.items(), strict=True):
+            if not 0 <= token < self._size:
+                raise RequestError(
+                    f"logit_bias names token {token}, expected 0 to {self._size - 1}", param="logit_bias"
+                )
+            slot.token, slot.bias = token, float("-inf") if bias <= _BANNED else bias
+        self._add(llama_cpp.llama_sampler_init_logit_bias(self._size, len(biases), biases))
+
+    def _penalise(self, last: int, repeat: float, frequency: float, presence: float) -> None:
+        self._add(llama_cpp.llama_sampler_init_penalties(self._size, last, repeat, frequency, presence))
 
     def _add_draw(self) -> None:
         if not self._greedy:
@@ -188,7 +195,8 @@ class Sampler:
 
 
 def _as_array(candidates: npt.NDArray[np.void]) -> llama_cpp.llama_token_data_array:
-    data = candidates.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token_data))
+    pointer: Any = ctypes.POINTER(llama_cpp.llama_token_data)
+    data = ctypes.cast(candidates.ctypes.data, pointer)
     return llama_cpp.llama_token_data_array(data=data, size=len(candidates), selected=-1, sorted=False)
 
 

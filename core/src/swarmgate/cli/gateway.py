@@ -1,0 +1,27 @@
+"""``gateway``: the command that all others stand below."""
+
+from __future__ import annotations
+
+import click
+
+from swarmgate.cli.verbs import OpenGroup, Verb, examples
+
+_VERBS = {
+    "run": Verb("swarmgate.cli.run", "run", "Serve the configured models over HTTP."),
+    "config": Verb("swarmgate.cli.config", "config", "Write, check and explain the configuration."),
+    "plugins": Verb("swarmgate.cli.plugins", "plugins", "Look at what is installed."),
+    "version": Verb("swarmgate.cli.version", "version", "Show the versions of everything."),
+    "completion": Verb("swarmgate.cli.completion", "completion", "Print a shell's completion script."),
+}
+
+
+@click.group(
+    epilog=examples(
+        "gateway run --model ~/models/qwen.gguf", "gateway config init && gateway run", "gateway plugins list"
+    ),
+    cls=OpenGroup,
+    verbs=_VERBS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def main() -> None:
+    """Serve LLMs over an OpenAI-compatible API, with the machines you own."""

@@ -1,0 +1,62 @@
+"""What verbs print: tables for people, JSON for programs, and errors in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn, cast
+
+import click
+import msgspec
+
+from swarmgate.errors import ConfigError, SwarmgateError
+
+FAILED = 1
+USAGE = 2
+
+
+def print_json(facts: object) -> None:
+    """Print *facts* as indented JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(facts, enc_hook=str), indent=2))
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print *rows* with their columns aligned; the last column is as wide as it likes."""
+    if not rows:
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def fail(message: str, *, status: int = FAILED) -> NoReturn:
+    """Print *message* as an error and end the command."""
+    click.echo(f"error: {message}", err=True)
+    sys.exit(status)
+
+
+@contextmanager
+def expected_errors() -> Generator[None]:
+    """Turn the errors the gateway raises on purpose, alone or in groups, into a line each and a status.
+
+    What is not expected passes, with its traceback: somebody has to look.
+    """
+    try:
+        yield
+    except BaseException as error:
+        leaves = list(_leaves(error))
+        if not leaves or not all(isinstance(leaf, SwarmgateError) for leaf in leaves):
+            raise
+        for message in dict.fromkeys(map(str, leaves)):
+            for line in message.splitlines():
+                click.echo(f"error: {line}", err=True)
+        sys.exit(USAGE if all(isinstance(leaf, ConfigError) for leaf in leaves) else FAILED)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for member in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _leaves(member)
+    else:
+        yield error

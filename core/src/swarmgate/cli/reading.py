@@ -1,0 +1,45 @@
+"""Reads the configuration for the verbs that need it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from swarmgate.config.blueprint import Blueprint, draw
+from swarmgate.config.layers import Sources, gather
+from swarmgate.plugins import Catalogue, load
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+def config_option(command: CommandT) -> CommandT:
+    """Give *command* the option ``--config``."""
+    return click.option(
+        "-c",
+        "--config",
+        "file",
+        metavar="FILE",
+        envvar="GATEWAY_CONFIG",
+        type=click.Path(),
+        help="Read this file, instead of ./gateway.toml and the user's own.",
+    )(command)
+
+
+def json_option(command: CommandT) -> CommandT:
+    """Give *command* the option ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def read(file: str | None, flags: Mapping[str, Any] | None = None) -> tuple[Blueprint, Sources, Catalogue]:
+    """Draw the blueprint from flags, environment and files.
+
+    Raises:
+        FaultyConfig: with everything that is wrong.
+
+    """
+    catalogue = load()
+    sources = gather(flags or {}, os.environ, config=file)
+    return draw(sources, catalogue), sources, catalogue

@@ -1,0 +1,102 @@
+"""``gateway run``: the house opens."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any, TextIO
+
+import click
+
+from swarmgate.cli.output import expected_errors
+from swarmgate.cli.reading import config_option, read
+from swarmgate.cli.verbs import examples
+
+_CLEAR = "\x1b[K"
+_LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("auto", "console", "json")
+
+
+@click.command(
+    epilog=examples(
+        "gateway run",
+        "gateway run --model ~/models/qwen.gguf --listen 0.0.0.0:8080 --api-key-file keys.txt",
+        "GATEWAY_MODEL=a.gguf,b.gguf gateway run",
+    )
+)
+@config_option
+@click.option(
+    "--model",
+    metavar="FILE",
+    multiple=True,
+    help="Serve this GGUF file instead of the configured backends; may be given several times.",
+)
+@click.option("--listen", metavar="ADDRESS:PORT", help="Serve HTTP here; port 0 takes a free one.")
+@click.option("--name", metavar="NAME", help="What this gateway is called among others.")
+@click.option("--api-key-file", metavar="FILE", type=click.Path(), help="Ask for one of the keys in this file.")
+@click.option("--log-level", type=click.Choice(_LEVELS), help="The least severe kind of event that is logged.")
+@click.option("--log-format", type=click.Choice(_FORMATS), help="How log lines look.")
+@click.option("--state-dir", metavar="FOLDER", type=click.Path(), help="Folder for what survives a restart.")
+@click.option("--balancer", metavar="NAME", help="The part that decides who answers a request.")
+def run(file: str | None, **options: Any) -> None:
+    """Serve the configured models over HTTP, until SIGINT or SIGTERM.
+
+    Flags come before GATEWAY_* environment variables, these before ./gateway.toml, this before the
+    user's own gateway.toml, this before the defaults.  `gateway config show` says what comes of it.
+    """
+    with expected_errors():
+        _run(file, {name: value for name, value in options.items() if value not in (None, ())})
+
+
+def _run(file: str | None, flags: dict[str, Any]) -> None:
+    blueprint, _, catalogue = read(file, flags)
+    import anyio
+    import structlog
+
+    from swarmgate import logs, serve
+
+    logs.configure(blueprint.settings.log_format, blueprint.settings.log_level)
+    for name, reason in catalogue.broken.items():
+        structlog.get_logger("swarmgate.plugins").warning("plugins.broken", plugin=name, reason=str(reason))
+    anyio.run(
+        partial(serve.run, blueprint, announce=Teller(sys.stdout)),
+        backend="asyncio",
+        backend_options={"use_uvloop": sys.platform != "win32"},
+    )
+
+
+class Teller:
+    """Tells whoever started the gateway how it comes along, on *out*.
+
+    What has a ``percent`` is progress: on a terminal it stays on one line, elsewhere every tenth is told.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._terminal = out.isatty()
+        self._told = ""
+
+    def __call__(self, what: object) -> None:
+        """Tell *what*."""
+        text = str(what)
+        percent = getattr(what, "percent", None)
+        if isinstance(percent, int):
+            self._progress(text, percent)
+        else:
+            self._write(f"{_CLEAR if self._terminal else ''}{text}\n")
+
+    def _progress(self, text: str, percent: int) -> None:
+        if self._terminal:
+            self._write(f"{_CLEAR}{text}\r")  # whatever comes next is written over it
+            return
+        tenth = text.replace(f"{percent}%", f"{percent // 10 * 10}%")
+        if tenth != self._told:
+            self._told = tenth
+            self._write(f"{tenth}\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except BrokenPipeError:
+            pass  # nobody listens any more; that is no reason to stop serving

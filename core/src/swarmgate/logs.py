@@ -1,0 +1,81 @@
+"""How log lines look, ours and those of the libraries: one way for all, on standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import Processor
+
+Format = Literal["auto", "console", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def configure(log_format: Format = "auto", log_level: Level = "info", *, stream: TextIO | None = None) -> None:
+    """Send every log line from *log_level* up to *stream* (standard error), in *log_format*.
+
+    ``auto`` is ``console``; the console has colours where *stream* is a terminal.  What was bound
+    through context variables, such as the request's id, is in every line.  Libraries that log
+    through :mod:`logging` are heard from ``warning`` up, or in full at ``debug``.
+    """
+    out = stream or sys.stderr
+    threshold = logging.getLevelNamesMapping()[log_level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler = logging.StreamHandler(out)
+    handler.addFilter(_Foreigners(logging.DEBUG if threshold == logging.DEBUG else logging.WARNING))
+    handler.setFormatter(ProcessorFormatter(processors=_renderers(log_format, out), foreign_pre_chain=shared))
+    # `force` closes the handlers of an earlier call.
+    logging.basicConfig(handlers=[handler], level=threshold, force=True)
+    logging.captureWarnings(capture=True)
+    structlog.configure(
+        processors=[*shared, structlog.processors.StackInfoRenderer(), ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+class _Foreigners(logging.Filter):
+    """Lets our own lines pass, and those of libraries from *least* up."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__()
+        self._least = least
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= self._least or hasattr(record, "_logger")  # what wrap_for_formatter leaves
+
+
+def _renderers(log_format: Format, stream: TextIO) -> list[Processor]:
+    if log_format == "json":
+        return [
+            ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_to_json),
+        ]
+    # Plain tracebacks: the pretty ones show local variables, and so prompts and keys.
+    console = structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+    return [ProcessorFormatter.remove_processors_meta, console]
+
+
+def _to_json(event: MutableMapping[str, Any], **_: Any) -> str:
+    first = {key: event[key] for key in ("timestamp", "level", "logger", "event") if key in event}
+    line = {**first, **event}
+    try:
+        return msgspec.json.encode(line, enc_hook=repr).decode()
+    except (TypeError, ValueError):  # keys that are no text, halves of surrogate pairs: a line must come all the same
+        plain = {str(key): str(value).encode(errors="replace").decode() for key, value in line.items()}
+        return msgspec.json.encode(plain).decode()

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT
@@ -61,20 +61,22 @@ def fields_of(options: type[Options]) -> dict[str, OptionField]:
 
 def _describe(field: msgspec.structs.FieldInfo, text: str) -> OptionField:
     info = kinds.type_info(field.type)
+    choices = _choices(info, field.type)
+    kind = f"one of {', '.join(choices)}" if choices else in_words(info)
     empty = field.default_factory in _EMPTY
     default = None if field.default is NODEFAULT else field.default
     return OptionField(
         name=field.encode_name,
         attribute=field.name,
         type=field.type,
-        kind=in_words(info),
+        kind=kind,
         required=field.required,
         default=field.default_factory() if empty else default,
         computed=not empty and field.default_factory is not NODEFAULT,
         secret=_marked(info, "secret"),
         path=_marked(info, "path"),
         many=_is_many(info),
-        choices=_choices(info),
+        choices=choices,
         example=_example(info),
         help=text,
     )
@@ -89,7 +91,7 @@ def in_words(info: kinds.Type, *, several: bool = False) -> str:
             words = [in_words(each, several=several) for each in info.types if not isinstance(each, kinds.NoneType)]
             return " or ".join(words)
         case kinds.LiteralType() | kinds.EnumType():
-            return f"one of {', '.join(_choices(info))}"
+            return f"one of {', '.join(_choices(info, None))}"
         case kinds.CollectionType():
             return f"{'lists' if several else 'a list'} of {in_words(info.item_type, several=True)}"
         case kinds.TupleType():
@@ -170,8 +172,8 @@ def _is_many(info: kinds.Type) -> bool:
     )
 
 
-def _choices(info: kinds.Type) -> tuple[str, ...]:
-    """Return the words an option may be, if it may be nothing else."""
+def _choices(info: kinds.Type, hint: Any) -> tuple[str, ...]:
+    """Return the words an option may be, if it may be nothing else; in the order of *hint*, which msgspec loses."""
     words: list[str] = []
     for each in _bare(info):
         if isinstance(each, kinds.LiteralType):
@@ -180,7 +182,17 @@ def _choices(info: kinds.Type) -> tuple[str, ...]:
             words += (str(member.value) for member in each.cls)
         elif not isinstance(each, kinds.NoneType):
             return ()
-    return tuple(words)
+    order = {word: place for place, word in enumerate(_written(hint))}
+    return tuple(sorted(words, key=lambda word: order.get(word, 0)))
+
+
+def _written(hint: Any) -> Iterator[str]:
+    """Yield the words of every ``Literal`` in *hint*, as written."""
+    for each in get_args(hint):
+        if get_origin(hint) is Literal:
+            yield str(each)
+        else:
+            yield from _written(each)
 
 
 def _helps(options: type[Options]) -> dict[str, str]:

@@ -94,7 +94,7 @@ def _values(options: Options, origins: Mapping[str, str]) -> dict[str, dict[str,
 
 def _masked(field: OptionField, value: Any) -> Any:
     value = _builtin(value)
-    return MASK if field.secret and value not in (None, "", [], {}) else value
+    return MASK if field.secret and value else value
 
 
 def _builtin(value: Any) -> Any:
@@ -177,12 +177,22 @@ def _table(slot: Slot[Any], entry: Entry) -> Iterator[str]:
 
 
 def _explained(field: OptionField, variable: str) -> str:
-    notes = ", ".join(filter(None, (field.kind, "required" if field.required else "", variable)))
+    missing = "required" if field.required else "not set" if field.default is None else ""
+    notes = ", ".join(filter(None, (field.kind, missing, variable)))
     return f"{field.help} ({notes})" if field.help else f"({notes})"
 
 
 def _assignment(field: OptionField) -> str:
-    return f"#{field.name} = {'' if field.default is None else toml_value(field.default)}".rstrip()
+    return f"#{field.name} = {_placeholder(field) if field.default is None else toml_value(field.default)}"
+
+
+def _placeholder(field: OptionField) -> str:
+    """Return something to write over, so that a line is TOML as soon as it is no comment."""
+    if field.choices:
+        return toml_value(field.choices[0])
+    if field.many:
+        return "[]"
+    return "0" if "number" in field.kind else "false" if "true or false" in field.kind else '"..."'
 
 
 def _comment(text: str) -> list[str]:

@@ -34,10 +34,12 @@ _CANDIDATES = st.lists(_CANDIDATE, min_size=1, max_size=6, unique_by=lambda cand
 _DEMAND = st.builds(
     Demand, model=_NAMES, session=st.text(max_size=4), prompt_tokens=_COUNTS, max_tokens=st.none() | _COUNTS
 )
-_HISTORY = st.lists(st.tuples(_DEMAND, _CANDIDATES, st.booleans()), max_size=12)
+_HISTORY = st.lists(st.tuples(_DEMAND, _CANDIDATES, st.booleans()), max_size=6)
 
 # One check is inherited by many subclasses, on purpose; and shared machines are slow.
-steady = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow])
+steady = settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow]
+)
 
 
 class BalancerContract:

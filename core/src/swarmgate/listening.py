@@ -11,6 +11,7 @@ import anyio
 from swarmgate.errors import ConfigError
 
 _BACKLOG = 2048
+_LAST_PORT = 65535
 _REMEDY = "choose another with --listen HOST:PORT (port 0 takes a free one)"
 _REASONS = {
     errno.EADDRINUSE: f"something else listens there; stop it, or {_REMEDY}",
@@ -28,9 +29,11 @@ async def listen(address: str) -> tuple[socket.socket, ...]:
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
+    if int(port) > _LAST_PORT:
+        raise ConfigError(f"cannot listen on {address}: ports go up to {_LAST_PORT}; {_REMEDY}")
     try:
         infos = await anyio.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, OverflowError) as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise ConfigError(f"cannot listen on {address}: {error}; {_REMEDY}") from None
     sockets: list[socket.socket] = []
     for family, _, _, _, where in dict.fromkeys(infos):
@@ -49,7 +52,8 @@ async def listen(address: str) -> tuple[socket.socket, ...]:
 
 
 def _listener(family: int, where: tuple[str, int]) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # by the protocol that the listener names, asyncio knows to set TCP_NODELAY on what it accepts
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -73,7 +73,7 @@ async def test_unknown_fields_are_named_in_a_header(make_door: MakeDoor) -> None
     app = application(make_door(EchoBackend()))
     hello = [{"role": "user", "content": "hi"}]
     for stream in (False, True):
-        fields = {"messages": hello, "stream": stream, "store": True, "bad\r\nname": 1}
+        fields: dict[str, Any] = {"messages": hello, "stream": stream, "store": True, "bad\r\nname": 1}
         visitor = await post(app, "/v1/chat/completions", **fields)
         assert visitor.status == 200
         assert visitor.answered["x-gateway-ignored-fields"] == "store, bad__name"

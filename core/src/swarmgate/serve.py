@@ -1,0 +1,186 @@
+"""Holds the front door open until a signal says otherwise.
+
+The server runs in a task of its own (docs/decisions/0006), and signals are received once, here,
+for the whole process.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+
+import anyio
+import structlog
+import uvicorn
+from litestar.types import ASGIApp
+
+from swarmgate.announcements import Announce, Progress, Serving, Stopping, Warned
+from swarmgate.assembly import Assembly, assemble
+from swarmgate.background import background
+from swarmgate.config.blueprint import Blueprint
+from swarmgate.config.settings import Settings
+from swarmgate.errors import ConfigError
+from swarmgate.http.app import application
+from swarmgate.http.door import Door, Limits
+from swarmgate.listening import listen, only_here, url_of
+from swarmgate.metrics import Metrics
+
+_log = structlog.get_logger("swarmgate.serve")
+_RELEASE = version("swarmgate-core")
+_MEGABYTE = 1_000_000
+#: Longer than clients keep idle connections, so that none is used again just as it is closed.
+_KEEP_ALIVE_SECONDS = 75
+#: What interrupted answers get to tell their clients so.
+_LAST_WORDS_SECONDS = 2.0
+
+
+def start(blueprint: Blueprint, *, announce: Announce) -> None:
+    """Run the gateway in a new event loop until it is told to stop.  Raises like :func:`run`."""
+    options = {"use_uvloop": sys.platform != "win32"}
+    anyio.run(partial(run, blueprint, announce=announce), backend="asyncio", backend_options=options)
+
+
+async def run(blueprint: Blueprint, *, announce: Announce) -> None:
+    """Assemble the house and serve it until SIGINT or SIGTERM; a second one stops at once.
+
+    *announce* hears how the models come along, and what is served when they are ready.
+
+    Raises:
+        ConfigError: the address cannot be listened on, or the file of keys not be read.
+        PluginError: a part could not be opened, or failed for good.
+        EngineError: no backend at all can load its model.
+
+    """
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as wishes:
+        await run_until(wishes, blueprint, announce=announce)
+
+
+async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, announce: Announce) -> None:
+    """Do the same until *wishes* yields, once for an orderly stop and twice for a quick one."""
+    settings = blueprint.settings
+    keys = await keys_of(settings)
+    sockets = await listen(settings.listen)
+    try:
+        async with assemble(blueprint) as assembly:
+            door = _door(assembly, settings, keys)
+            server = Server(_config(application(door)))
+            async with background() as tasks:
+                tasks.start_soon(server.run_in_task, sockets)
+                if not keys and not only_here(sockets):
+                    announce(Warned(_open_to_all(settings.listen)))
+                tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)
+                await anext(wishes)
+                announce(Stopping(answers=door.working, seconds=settings.drain_seconds))
+                await _close(door, server, wishes, settings.drain_seconds)
+    finally:
+        for listener in sockets:
+            listener.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, less its handling of signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopped = anyio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals alone: they are received for the whole process, in :func:`run`."""
+        yield
+
+    async def run_in_task(self, sockets: tuple[socket.socket, ...]) -> None:
+        """Serve on *sockets* until :attr:`should_exit`; the task must be this server's own."""
+        try:
+            await self.serve(list(sockets))
+        finally:
+            self.stopped.set()
+
+
+async def keys_of(settings: Settings) -> tuple[str, ...]:
+    """Return the API keys of *settings*, those of the file included.
+
+    Raises:
+        ConfigError: the file cannot be read, or has no keys: nobody means to let everybody in.
+
+    """
+    if settings.api_key_file is None:
+        return settings.api_keys
+    try:
+        text = await anyio.Path(settings.api_key_file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"api_key_file {settings.api_key_file!r} cannot be read: {error}; one key to a line"
+        ) from None
+    lines = (line.strip() for line in text.splitlines())
+    keys = tuple(line for line in lines if line and not line.startswith("#"))
+    if not keys:
+        raise ConfigError(f"api_key_file {settings.api_key_file!r} has no keys; write one to a line")
+    return (*settings.api_keys, *keys)
+
+
+def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door:
+    metrics = Metrics(_RELEASE)
+    metrics.watch(assembly.dispatcher)
+    limits = Limits(
+        api_keys=keys,
+        cors_origins=settings.cors_origins,
+        max_body_bytes=int(settings.max_body_mb * _MEGABYTE),
+        ping_seconds=settings.ping_seconds,
+    )
+    return Door(assembly.dispatcher, metrics, _RELEASE, limits)
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # pyright: ignore[reportArgumentType]  # Litestar's ASGI types and uvicorn's differ in spelling
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
+
+
+async def _introduce(assembly: Assembly, url: str, keys: bool, announce: Announce) -> None:  # noqa: FBT001  # start_soon
+    _log.info("serve.listening", address=url)
+    await assembly.wait_ready(lambda name, health: announce(Progress(name, health)))
+    cards = tuple(card for card in assembly.dispatcher.models() if assembly.dispatcher.health(card.name).ready)
+    _log.info("serve.ready", models=[card.name for card in cards])
+    announce(Serving(url, cards, keys))
+
+
+async def _close(door: Door, server: Server, wishes: AsyncIterator[object], drain_seconds: float) -> None:
+    """Take no more, let answers finish, interrupt those that do not; return when nobody is served."""
+    door.closing = True
+    server.should_exit = True
+    async with background() as tasks:
+        with anyio.move_on_after(drain_seconds) as patience:
+
+            async def lose_patience() -> None:
+                await anext(wishes)
+                patience.cancel()
+
+            tasks.start_soon(lose_patience)
+            await server.stopped.wait()
+            return
+    if interrupted := door.interrupt():
+        _log.warning("serve.interrupted", answers=interrupted)
+    with anyio.move_on_after(_LAST_WORDS_SECONDS):
+        await server.stopped.wait()
+
+
+def _open_to_all(address: str) -> str:
+    return (
+        f"everybody who can reach {address} may use this gateway; set api_keys (or api_key_file) in [gateway],"
+        " or listen on 127.0.0.1"
+    )

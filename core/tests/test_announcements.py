@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import shlex
+
+import msgspec
+import pytest
+from swarmgate.announcements import Progress, Serving, Stopping, Warned
+from swarmgate.chat import ModelCard
+from swarmgate.nouns import Health
+
+_URL = "http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("health", "text"),
+    [
+        (Health(ready=True), "m: ready"),
+        (Health(ready=False, reason="loading", progress=0.456), "m: loading 45%"),
+        (Health(ready=False, reason="restarting"), "m: restarting"),
+        (Health(ready=False, reason="no such file", permanent=True), "m: failed: no such file"),
+        (Health(ready=False), "m: not ready"),
+    ],
+)
+def test_progress_is_told_in_a_line(health: Health, text: str) -> None:
+    """A backend's way to readiness is told with its name, the reason and a percentage."""
+    assert str(Progress("m", health)) == text
+
+
+@pytest.mark.parametrize("name", ["m", "it's", 'a "b"', "$HOME `id` \\ !", "org/m:Q8_0"])
+def test_the_curl_line_survives_a_shell(name: str) -> None:
+    """Whatever the model is called, a shell passes its name on unchanged."""
+    words = shlex.split(Serving(_URL, (ModelCard(name=name),), keys=False).curl)
+    assert words[:2] == ["curl", f"{_URL}/v1/chat/completions"]
+    assert msgspec.json.decode(words[words.index("-d") + 1])["model"] == name
+
+
+def test_the_curl_line_asks_what_the_model_can_do() -> None:
+    """A model that only embeds is asked to embed, one that only continues to continue."""
+    assert (
+        "/v1/embeddings" in Serving(_URL, (ModelCard(name="m", abilities=frozenset({"embedding"})),), keys=False).curl
+    )
+    assert (
+        "/v1/completions" in Serving(_URL, (ModelCard(name="m", abilities=frozenset({"completion"})),), keys=False).curl
+    )
+
+
+def test_a_key_is_asked_for_but_not_shown() -> None:
+    """With keys on, the line has a placeholder that a shell fills in."""
+    assert '-H "Authorization: Bearer $KEY"' in Serving(_URL, (ModelCard(name="m"),), keys=True).curl
+    assert "Authorization" not in Serving(_URL, (ModelCard(name="m"),), keys=False).curl
+
+
+def test_what_is_served_has_all_a_user_needs() -> None:
+    """The models, the base URL and the line to paste stand together."""
+    text = str(Serving(_URL, (ModelCard(name="a"), ModelCard(name="b")), keys=False))
+    assert "serving a, b" in text
+    assert f"OPENAI_BASE_URL={_URL}/v1" in text
+    assert "  curl " in text
+
+
+def test_warnings_and_the_end() -> None:
+    """A warning says that it is one; stopping says for what it waits."""
+    assert str(Warned("x")) == "warning: x"
+    assert str(Stopping(answers=0, seconds=10)) == "stopping"
+    assert "up to 10 s for 1 answer to finish" in str(Stopping(answers=1, seconds=10))
+    assert "2 answers" in str(Stopping(answers=2, seconds=0.5))

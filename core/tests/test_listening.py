@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from swarmgate.errors import ConfigError
+from swarmgate.listening import listen, only_here, url_of
+
+pytestmark = pytest.mark.anyio
+
+
+@contextmanager
+def closing(sockets: tuple[socket.socket, ...]) -> Iterator[tuple[socket.socket, ...]]:
+    try:
+        yield sockets
+    finally:
+        for listener in sockets:
+            listener.close()
+
+
+async def test_a_free_port_is_taken() -> None:
+    """Port 0 gives a port, which the URL names; it takes connections at once."""
+    with closing(await listen("127.0.0.1:0")) as sockets:
+        port = sockets[0].getsockname()[1]
+        assert url_of("127.0.0.1:0", sockets) == f"http://127.0.0.1:{port}"
+        assert only_here(sockets)
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            assert client.getpeername()[1] == port
+
+
+async def test_a_name_listens_in_all_its_families_on_one_port() -> None:
+    """A host with several addresses is reached on the same port by each."""
+    with closing(await listen("localhost:0")) as sockets:
+        assert len({listener.getsockname()[1] for listener in sockets}) == 1
+        assert only_here(sockets)
+
+
+async def test_a_taken_port_is_named_with_a_remedy() -> None:
+    """The error names the address and what to do about it."""
+    with closing(await listen("127.0.0.1:0")) as sockets:
+        address = f"127.0.0.1:{sockets[0].getsockname()[1]}"
+        with pytest.raises(ConfigError, match=rf"cannot listen on {address}: something else listens .* --listen"):
+            await listen(address)
+
+
+@pytest.mark.parametrize("address", ["no-such-host.invalid:80", "192.0.2.1:0", "127.0.0.1:99999"])
+async def test_other_addresses_that_cannot_be(address: str) -> None:
+    """Unknown hosts, other machines' addresses and impossible ports are named too."""
+    with pytest.raises(ConfigError, match=f"cannot listen on {address}: "):
+        await listen(address)
+
+
+async def test_everywhere_is_reached_from_here() -> None:
+    """Who listens everywhere is told an address that can be dialled, and counts as open to others."""
+    with closing(await listen("0.0.0.0:0")) as sockets:
+        assert url_of("0.0.0.0:0", sockets).startswith("http://127.0.0.1:")
+        assert not only_here(sockets)

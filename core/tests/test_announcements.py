@@ -36,12 +36,10 @@ def test_the_curl_line_survives_a_shell(name: str) -> None:
 
 def test_the_curl_line_asks_what_the_model_can_do() -> None:
     """A model that only embeds is asked to embed, one that only continues to continue."""
-    assert (
-        "/v1/embeddings" in Serving(_URL, (ModelCard(name="m", abilities=frozenset({"embedding"})),), keys=False).curl
-    )
-    assert (
-        "/v1/completions" in Serving(_URL, (ModelCard(name="m", abilities=frozenset({"completion"})),), keys=False).curl
-    )
+    embedding = ModelCard(name="m", abilities=frozenset({"embedding"}))
+    assert "/v1/embeddings" in Serving(_URL, (embedding,), keys=False).curl
+    completion = ModelCard(name="m", abilities=frozenset({"completion"}))
+    assert "/v1/completions" in Serving(_URL, (completion,), keys=False).curl
 
 
 def test_a_key_is_asked_for_but_not_shown() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 @contextmanager
-def closing(sockets: tuple[socket.socket, ...]) -> Iterator[tuple[socket.socket, ...]]:
+def closing(sockets: tuple[socket.socket, ...]) -> Generator[tuple[socket.socket, ...]]:
     try:
         yield sockets
     finally:

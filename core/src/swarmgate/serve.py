@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import version
 
 import anyio
@@ -37,12 +35,6 @@ _MEGABYTE = 1_000_000
 _KEEP_ALIVE_SECONDS = 75
 #: What interrupted answers get to tell their clients so.
 _LAST_WORDS_SECONDS = 2.0
-
-
-def start(blueprint: Blueprint, *, announce: Announce) -> None:
-    """Run the gateway in a new event loop until it is told to stop.  Raises like :func:`run`."""
-    options = {"use_uvloop": sys.platform != "win32"}
-    anyio.run(partial(run, blueprint, announce=announce), backend="asyncio", backend_options=options)
 
 
 async def run(blueprint: Blueprint, *, announce: Announce) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -33,7 +34,7 @@ async def background() -> AsyncGenerator[TaskGroup]:
 
 def _only(group: ExceptionGroup[Exception]) -> Exception:
     """Return the one error inside groups of one."""
-    if len(group.exceptions) > 1:
+    inner, *others = group.exceptions
+    if others:
         return group
-    (error,) = group.exceptions
-    return _only(error) if isinstance(error, ExceptionGroup) else error
+    return _only(cast("ExceptionGroup[Exception]", inner)) if isinstance(inner, ExceptionGroup) else inner

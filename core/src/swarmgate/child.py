@@ -16,17 +16,21 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from subprocess import PIPE
+from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import anyio
-from anyio.abc import ByteReceiveStream, Process
+from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
+from swarmgate.background import background
 from swarmgate.errors import Starting, WireError
 from swarmgate.frames import Frame, FrameSplitter, encode_frame
 
 FrameT = TypeVar("FrameT", bound=Frame)
 _CHUNK = 1 << 18
 _TAIL_LINES = 12
+#: How long what a dead process said may still be on its way.
+_LAST_WORDS_SECONDS = 1.0
 
 
 class ChildEvents(Protocol):
@@ -54,12 +58,41 @@ class Pauses:
     healthy: float = 60.0
 
 
+class _Outbox:
+    """Bytes on their way to one process.
+
+    A writer of its own, because whoever tells something may be cancelled at any time, and half a
+    frame would spoil all that follow; nor may anybody wait on a process that does not read.
+    """
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self._bytes = bytearray()
+        self._news = anyio.Event()
+        self.put(frames)
+
+    def put(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self._bytes += encode_frame(frame)
+        self._news.set()
+
+    async def write_to(self, stream: ByteSendStream) -> None:
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            data, self._bytes = self._bytes, bytearray()
+            try:
+                await stream.send(bytes(data))
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                return  # it died; whoever reads its output learns so
+
+
 @dataclass(slots=True)
 class Child(Generic[FrameT]):
     """Keeps a process running; enter it to start, leave it to stop.
 
     *kinds* is the union of frames the child may say.  *environ* is added to the inherited
-    environment; secrets go into frames, never into *command*.
+    environment; secrets go into frames, never into *command*.  Leaving closes the child's stdin;
+    if it has not ended after *stop_seconds*, it is killed, with all of its process group.
     """
 
     name: str
@@ -73,7 +106,7 @@ class Child(Generic[FrameT]):
     pid: int | None = field(default=None, init=False)
     last_words: deque[str] = field(default_factory=lambda: deque[str](maxlen=_TAIL_LINES), init=False)
     _process: Process | None = field(default=None, init=False)
-    _writing: anyio.Lock = field(default_factory=anyio.Lock, init=False)
+    _outbox: _Outbox | None = field(default=None, init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
 
     def __repr__(self) -> str:
@@ -81,39 +114,31 @@ class Child(Generic[FrameT]):
         return f"<Child {self.name} {state}, started {self.starts} times>"
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            tasks = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(tasks.cancel_scope.cancel)
-            tasks.start_soon(self._keep_running)
-            self._stack = stack.pop_all()
+        tasks = await self._stack.enter_async_context(background())
+        tasks.start_soon(self._keep_running)
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self._stack.aclose()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
 
     async def tell(self, *frames: Frame) -> None:
-        """Write *frames* to the child.
+        """Send *frames* to the child, in this order; they are on their way when this returns.
 
         Raises:
             Starting: no child is running at the moment.
 
         """
-        data = b"".join(map(encode_frame, frames))
-        process = self._process
-        if process is None or process.stdin is None:
+        if self._outbox is None:
             raise Starting(f"{self.name} is being restarted")
-        try:
-            async with self._writing:  # a pipe takes one writer at a time
-                with anyio.CancelScope(shield=True):  # half a frame would spoil all that follow
-                    await process.stdin.send(data)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise Starting(f"{self.name} is being restarted") from None
+        self._outbox.put(frames)
+        await anyio.lowlevel.checkpoint()
 
     def kill(self) -> None:
-        """Kill the running process, if there is one; a new one follows after the pause."""
+        """Kill the running process and its group, if there is one; a new one follows after the pause."""
         if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+            _kill_group(self._process.pid)
 
     async def _keep_running(self) -> None:
         log = _logger().bind(part=self.name)
@@ -133,66 +158,102 @@ class Child(Generic[FrameT]):
 
     async def _run_once(self) -> str:
         async with self._open() as process:
-            splitter = FrameSplitter[FrameT](self.kinds)
             try:
-                await self.tell(*self.events.started())
-                while True:
-                    for frame in splitter.feed(await _receive(process.stdout)):
-                        self.events.received(frame)
-            except (anyio.EndOfStream, Starting):
-                pass
+                await self._listen(process)
             except WireError as error:
                 self.kill()
                 return f"was killed for what it said: {error}"
-            return _describe(await process.wait())
+            with anyio.move_on_after(self.stop_seconds):
+                return _describe(await process.wait())
+            self.kill()
+            return "was killed because it closed its output and did not end"
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[Process]:
         self.last_words.clear()
-        process = await anyio.open_process(
-            self.command,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env={**os.environ, **self.environ},
-            start_new_session=True,  # Ctrl-C is the gateway's to handle, in order
-        )
-        async with process, anyio.create_task_group() as tasks:
+        process = await self._start()
+        async with process, background() as tasks:
             self._process, self.pid = process, process.pid
             self.starts += 1
-            tasks.start_soon(self._listen_to_stderr, process.stderr)
+            last_word = anyio.Event()
+            tasks.start_soon(self._listen_to_stderr, process.stderr, last_word)
             try:
+                self._outbox = _Outbox(self.events.started())
+                if process.stdin is not None:
+                    tasks.start_soon(self._outbox.write_to, process.stdin)
                 yield process
             finally:
-                self._process, self.pid = None, None
+                self._process, self.pid, self._outbox = None, None, None
                 with anyio.CancelScope(shield=True):
                     await self._end(process)
-                tasks.cancel_scope.cancel()
+                    with anyio.move_on_after(_LAST_WORDS_SECONDS):
+                        await last_word.wait()
+
+    async def _start(self) -> Process:
+        started: list[Process] = []
+        with anyio.CancelScope(shield=True):  # cancelled half-way it might run on unknown to anybody
+            process = await anyio.open_process(
+                self.command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                env={**os.environ, **self.environ},
+                start_new_session=True,  # Ctrl-C is the gateway's to handle, in order
+            )
+            started.append(process)
+        return started[0]
+
+    async def _listen(self, process: Process) -> None:
+        """Pass on what the process says, until it closes its output or is gone."""
+        splitter = FrameSplitter[FrameT](self.kinds)
+        async with background() as tasks:
+            with anyio.CancelScope() as scope:
+                tasks.start_soon(_cancel_after_exit, process, scope)
+                with suppress(anyio.EndOfStream):
+                    while True:
+                        for frame in splitter.feed(await _receive(process.stdout)):
+                            self.events.received(frame)
 
     async def _end(self, process: Process) -> None:
-        if process.stdin is not None:
-            await process.stdin.aclose()
         with anyio.move_on_after(self.stop_seconds):
+            if process.stdin is not None:
+                await process.stdin.aclose()
             await process.wait()
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        _kill_group(process.pid)  # also what it may have started and left behind
+        await process.wait()
 
-    async def _listen_to_stderr(self, stream: ByteReceiveStream | None) -> None:
+    async def _listen_to_stderr(self, stream: ByteReceiveStream | None, ended: anyio.Event) -> None:
         log = _logger().bind(part=self.name)
         rest = b""
-        while True:
-            try:
+        try:
+            while True:
                 rest += await _receive(stream)
-            except anyio.EndOfStream:
-                return
-            *lines, rest = rest[-_CHUNK:].split(b"\n")
-            for line in lines:
-                text = line.decode(errors="replace").rstrip()
-                if text:
-                    self.last_words.append(text)
-                    log.debug("child.said", line=text)
+                *lines, rest = rest[-_CHUNK:].split(b"\n")
+                for line in lines:
+                    self._heard(line, log)
+        except anyio.EndOfStream:
+            self._heard(rest, log)
+        finally:
+            ended.set()
+
+    def _heard(self, line: bytes, log: Any) -> None:
+        text = line.decode(errors="replace").rstrip()
+        if text:
+            self.last_words.append(text)
+            log.debug("child.said", line=text)
+
+
+async def _cancel_after_exit(process: Process, scope: anyio.CancelScope) -> None:
+    """End the listening to a process that is gone, though others may still hold its output open."""
+    await process.wait()
+    await anyio.sleep(_LAST_WORDS_SECONDS)
+    scope.cancel()
+
+
+def _kill_group(pid: int) -> None:
+    """Kill the process group that *pid* leads; its number is not given away while any of it lives."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _logger() -> Any:

@@ -43,14 +43,17 @@ class FrameSplitter(Generic[FrameT]):
         return f"<FrameSplitter {len(self._buffer)} bytes waiting>"
 
     def feed(self, data: bytes) -> Iterator[FrameT]:
-        """Take *data* in and yield the frames it completes.
+        """Take *data* in and return an iterator over the frames it completes.
 
         Raises:
-            WireError: a frame is larger than the limit or not one of the kinds; the stream cannot
-                be trusted after that.
+            WireError: while iterating: a frame is larger than the limit or not one of the kinds;
+                the stream cannot be trusted after that.
 
         """
         self._buffer += data
+        return self._complete()
+
+    def _complete(self) -> Iterator[FrameT]:
         start = 0
         try:
             while len(self._buffer) - start >= _HEAD:
@@ -64,7 +67,7 @@ class FrameSplitter(Generic[FrameT]):
                 start = end
                 try:
                     yield self._decoder.decode(body)
-                except msgspec.MsgspecError as error:
+                except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                     raise WireError(f"a frame of {size} bytes cannot be read: {error}") from None
         finally:
             del self._buffer[:start]

@@ -11,6 +11,8 @@ import anyio
 from swarmgate.nouns import NodeId, Offer, Service
 
 _Key = tuple[NodeId, Service, str]
+#: How long a withdrawal is remembered, in seconds: no copy of its offer is under way for longer.
+_REMEMBERED_SECONDS = 600.0
 
 
 class MemoryLedger:
@@ -19,7 +21,7 @@ class MemoryLedger:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._offers: dict[_Key, tuple[float, Offer]] = {}
-        self._gone: dict[_Key, int] = {}
+        self._gone: dict[_Key, tuple[float, int]] = {}  # when and up to which sequence, oldest first
         self._changed = anyio.Event()
 
     def __repr__(self) -> str:
@@ -33,10 +35,11 @@ class MemoryLedger:
 
     async def post(self, offer: Offer) -> None:
         """Enter or renew *offer*, unless a newer one was posted or withdrawn."""
+        self._forget()
         held = self._offers.get(offer.key)
         if held is not None and held[1].sequence > offer.sequence:
             return
-        if self._gone.get(offer.key, -1) >= offer.sequence:
+        if self._withdrawn(offer.key) >= offer.sequence:
             return
         self._gone.pop(offer.key, None)
         self._offers[offer.key] = (self._clock() + offer.lifetime, offer)
@@ -44,11 +47,14 @@ class MemoryLedger:
 
     async def withdraw(self, offer: Offer) -> None:
         """Take *offer* and all older ones of its key out."""
+        self._forget()
         held = self._offers.get(offer.key)
         if held is not None and held[1].sequence <= offer.sequence:
             del self._offers[offer.key]
             self._stir()
-        self._gone[offer.key] = max(offer.sequence, self._gone.get(offer.key, -1))
+        sequence = max(offer.sequence, self._withdrawn(offer.key))
+        self._gone.pop(offer.key, None)
+        self._gone[offer.key] = (self._clock(), sequence)
 
     @asynccontextmanager
     async def watch(self, service: Service) -> AsyncGenerator[AsyncIterator[tuple[Offer, ...]]]:
@@ -71,12 +77,22 @@ class MemoryLedger:
                 await changed.wait()
 
     def _until_next_expiry(self, service: Service) -> float:
-        """Return the seconds to the next lapse, and forget what has lapsed."""
+        """Return the seconds to the next lapse of an offer of *service*."""
+        self._forget()
+        ends = (until for until, offer in self._offers.values() if offer.service == service)
+        return max(0.0, min(ends, default=float("inf")) - self._clock())
+
+    def _withdrawn(self, key: _Key) -> int:
+        """Return up to which sequence *key* was withdrawn."""
+        return self._gone.get(key, (0.0, -1))[1]
+
+    def _forget(self) -> None:
+        """Drop the offers that have lapsed, and withdrawals of long ago."""
         now = self._clock()
         for key in [key for key, (until, _) in self._offers.items() if until <= now]:
             del self._offers[key]
-        ends = (until for until, offer in self._offers.values() if offer.service == service)
-        return max(0.0, min(ends, default=float("inf")) - now)
+        while self._gone and next(iter(self._gone.values()))[0] <= now - _REMEMBERED_SECONDS:
+            del self._gone[next(iter(self._gone))]
 
     def _stir(self) -> None:
         self._changed.set()

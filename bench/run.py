@@ -80,7 +80,7 @@ async def compare(ours: Contender, theirs: Contender, plan: Plan, seed: str) -> 
 async def compare_overhead(folder: Path, plan: Plan) -> list[Row]:
     """Measure what the gateway adds to streams of an engine that costs nothing."""
     async with (
-        contenders.run_gateway([{"use": "echo", "name": "echo"}], folder) as ours,
+        contenders.run_gateway([{"use": "echo", "model": "echo"}], folder) as ours,
         contenders.bare_application(folder, overhead.PIECES) as theirs,
     ):
         seen: dict[str, list[Overhead]] = {ours.name: [], theirs.name: []}

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 
+import anyio
 import pytest
-from swarmgate.api import Backend, Balancer, Ledger, MemoryLedger, Splitter, Transport
+from anyio.abc import SocketStream
+from swarmgate.api import (
+    Backend,
+    Balancer,
+    Delta,
+    Endpoint,
+    EngineError,
+    GenerateRequest,
+    Ledger,
+    Lender,
+    Loan,
+    MemoryLedger,
+    Service,
+    Splitter,
+    Transport,
+    Unreachable,
+)
 from swarmgate.builtin import FirstFree, Whole
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.testing import (
@@ -14,10 +31,12 @@ from swarmgate.testing import (
     BalancerContract,
     FakeTransport,
     LedgerContract,
+    LenderContract,
     PluginContract,
     SplitterContract,
     TransportContract,
 )
+from swarmgate.testing.streams import a_server, an_echo
 
 
 class TestBuiltin(PluginContract):
@@ -70,3 +89,99 @@ class TestFakeTransport(TransportContract):
     @asynccontextmanager
     async def make(self) -> AsyncGenerator[Transport]:
         yield self._transport
+
+
+class Tunnel:
+    """Carries every connection through a listener of its own, as transports with tunnels do."""
+
+    scheme = "tunnel"
+
+    def __init__(self) -> None:
+        self._exposed: dict[str, Endpoint] = {}
+
+    @asynccontextmanager
+    async def reach(self, address: str) -> AsyncGenerator[Endpoint]:
+        if address not in self._exposed:
+            raise Unreachable(f"nobody is at {address}")
+        target = self._exposed[address]
+
+        async def forward(near: SocketStream) -> None:
+            async with await anyio.connect_tcp(target.host, target.port) as far, anyio.create_task_group() as tasks:
+                tasks.start_soon(_pump, near, far)
+                await _pump(far, near)
+
+        async with a_server(forward) as endpoint:
+            yield endpoint
+
+    @asynccontextmanager
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
+        address = f"tunnel://{service}/{endpoint.port}"
+        self._exposed[address] = endpoint
+        try:
+            yield address
+        finally:
+            del self._exposed[address]
+
+
+async def _pump(source: SocketStream, sink: SocketStream) -> None:
+    async for chunk in source:
+        await sink.send(chunk)
+    with suppress(OSError):
+        await sink.send_eof()
+
+
+class TestTunnel(TransportContract):
+    @pytest.fixture(autouse=True)
+    def _one_world(self) -> None:
+        self._transport = Tunnel()
+
+    @asynccontextmanager
+    async def make(self) -> AsyncGenerator[Transport]:
+        yield self._transport
+
+
+class EchoLender:
+    @asynccontextmanager
+    async def lend(self) -> AsyncGenerator[Loan]:
+        async with an_echo() as endpoint:
+            yield Loan(endpoint=endpoint, labels={"memory_bytes": "1024"})
+
+
+class TestEchoLender(LenderContract):
+    @asynccontextmanager
+    async def make(self) -> AsyncGenerator[Lender]:
+        yield EchoLender()
+
+
+class MortalEcho(EchoBackend):
+    """An echo whose engine can be killed: the answers under way fail, later ones do not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lives = 1
+
+    @asynccontextmanager
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
+        life = self.lives
+
+        async def until_death(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta]:
+            async for delta in deltas:
+                if self.lives != life:
+                    raise EngineError("the engine was killed")
+                yield delta
+
+        async with super().generate(request) as deltas, aclosing(until_death(deltas)) as mortal:
+            yield mortal
+
+
+class TestMortalEcho(BackendContract):
+    names_models = False
+    mortal = True
+
+    @asynccontextmanager
+    async def make(self) -> AsyncGenerator[Backend]:
+        yield MortalEcho()
+
+    async def kill(self, backend: Backend) -> None:
+        assert isinstance(backend, MortalEcho)
+        backend.lives += 1

@@ -25,9 +25,12 @@ def read_project(pyproject: Path) -> dict[str, Any]:
 
 
 def read_pins(folder: Path) -> dict[str, dict[str, set[str]]]:
-    """Return what each requirements file pins: file name → package → versions (one per marker)."""
+    """Return what each requirements file pins: file name → package → versions (one per marker).
+
+    The files of other people's clients do not count: each is for an environment of its own.
+    """
     files: dict[str, dict[str, set[str]]] = {}
-    for path in sorted(folder.glob("*.txt")):
+    for path in sorted(set(folder.glob("*.txt")) - set(folder.glob("clients-*.txt"))):
         pins = files.setdefault(path.name, {})
         for line in path.read_text(encoding="utf-8").splitlines():
             if "==" in line and not line.startswith(("#", " ")):

@@ -180,8 +180,8 @@ async def test_a_child_that_says_garbage_is_killed_and_replaced(garbage: bytes, 
 
 async def test_pauses_double_and_are_forgotten_after_a_healthy_while() -> None:
     """A child that dies at once is started ever more slowly; one that lived has a clean slate."""
-    owner, pauses = Owner(), Pauses(first=0.01, longest=0.05, healthy=1)
-    flag = "import os, sys, time; time.sleep(1.1 if os.path.exists(sys.argv[1]) else 0); sys.exit(3)"
+    owner, pauses = Owner(), Pauses(first=0.01, longest=0.05, healthy=2)
+    flag = "import os, sys, time; time.sleep(2.1 if os.path.exists(sys.argv[1]) else 0); sys.exit(3)"
     with capture_logs() as logs:
         async with a_child(owner, [sys.executable, "-S", "-E", "-c", flag, "/nowhere"], pauses=pauses):
             await owner.until(lambda: len(owner.deaths) == 5)

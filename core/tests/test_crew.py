@@ -72,7 +72,7 @@ async def test_nobody_is_told_at_once_and_a_burst_makes_one_crew() -> None:
 async def test_one_who_leaves_makes_the_next_crew() -> None:
     """A withdrawn and a lapsed offer each close their path."""
     ledger, fake = MemoryLedger(), FakeTransport()
-    for offer in (an_offer("a"), an_offer("b"), an_offer("c", lifetime=0.6)):
+    for offer in (an_offer("a"), an_offer("b"), an_offer("c", lifetime=1.5)):
         await ledger.post(offer)
     with anyio.fail_after(10):
         async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crews:

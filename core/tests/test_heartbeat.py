@@ -8,14 +8,14 @@ from swarmgate.nouns import LLAMA_RPC, NodeId, Offer
 
 pytestmark = pytest.mark.anyio
 
-OFFER = Offer(node=NodeId("a"), service=LLAMA_RPC, name="0", addresses=("tcp://h:1",), sequence=7, lifetime=0.3)
+OFFER = Offer(node=NodeId("a"), service=LLAMA_RPC, name="0", addresses=("tcp://h:1",), sequence=7, lifetime=1.5)
 
 
 async def test_an_offer_stands_longer_than_its_lifetime_and_goes_with_the_block() -> None:
     """It is renewed before it lapses, with a higher sequence each time, and withdrawn at the end."""
     ledger = MemoryLedger()
     async with standing(ledger, OFFER):
-        await anyio.sleep(0.9)
+        await anyio.sleep(1.8)
         (offer,) = ledger.offers(LLAMA_RPC)
         assert offer.sequence >= 8
     assert ledger.offers(LLAMA_RPC) == ()

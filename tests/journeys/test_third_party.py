@@ -91,6 +91,15 @@ def installed(uv: str, wheels: list[Path], environ: dict[str, str], tmp_path_fac
     return venv / "bin"
 
 
+@pytest.fixture(scope="module")
+def workbench(uv: str, installed: Path, environ: dict[str, str]) -> Path:
+    """Add what the outsider's tests need; to be asked for last, as the environment is empty no more."""
+    pins = ROOT / "requirements" / "dev.txt"
+    install = (uv, "pip", "install", "--quiet", "--python", installed.parent, "--no-deps", "--require-hashes")
+    bring(*install, "-r", pins, env=environ)
+    return installed
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "gateway.toml").write_text(CONFIG, encoding="utf-8")
@@ -198,3 +207,12 @@ def test_the_plugin_decides_who_answers(installed: Path, folder: Path, environ: 
     assert len(workers) == 1
     assert None not in workers
     assert any('"sticky.opened"' in line for line in lines), "".join(lines)
+
+
+def test_the_outsiders_own_tests_pass(workbench: Path, folder: Path, environ: dict[str, str]) -> None:
+    """Against the installed wheels every test of the plugin runs, those of the kit for plugins included."""
+    shutil.copytree(OUTSIDER / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    command = (workbench / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "-k", "not trio")
+    out = bring(*command, "tests", cwd=folder, env=environ)
+    assert re.search(r"^\d+ passed", out, re.MULTILINE), out
+    assert "skipped" not in out

@@ -48,7 +48,7 @@ class GbnfReader:
 
     def __init__(self, text: str) -> None:
         self._rules: dict[str, Node] = {}
-        for line in text.splitlines():
+        for line in text.rstrip("\n").split("\n"):
             name, sign, body = line.partition(" ::= ")
             assert sign, f"no rule: {line!r}"
             assert name not in self._rules, f"defined twice: {name}"

@@ -65,7 +65,8 @@ class Grammar:
 
     def reserve(self, hint: str) -> str:
         """Return a name not used yet, to be defined later: for rules that speak of themselves."""
-        stem = _OUTSIDE_NAME.sub("-", hint).strip("-")[:40] or "rule"
+        stem = _OUTSIDE_NAME.sub("-", hint).strip("-")[:40]
+        stem = stem if stem[:1].isalpha() else f"rule-{stem}".rstrip("-")
         name, number = stem, 1
         while name in self._rules or name == "root":
             number += 1

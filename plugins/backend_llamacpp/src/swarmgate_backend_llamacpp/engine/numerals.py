@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from swarmgate_backend_llamacpp.engine.gbnf import either, literal
 
@@ -12,6 +12,7 @@ NUMBER = INTEGER + ' ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?'
 MAX_DIGITS = 18
 MAX_PLACES = 12
 _NOTHING = '""'
+_ZEROS = ('("." "0"{1,6})?', '"0"{0,6}')
 
 
 def integer(low: int | None, high: int | None) -> str | None:
@@ -51,15 +52,25 @@ def _magnitudes(low: Decimal, high: Decimal | None, above: bool, below: bool) ->
     more, some_more = (
         ("[0-9]{0,15}", "[0-9]{0,14} [1-9]") if places else ('("." [0-9]{1,15})?', '"." [0-9]{0,14} [1-9]')
     )
-    choices: list[str] = []
+    choices = [_rounded(low, high, above, below, fewer) for fewer in range(places)]
     if above and (top is None or bottom < top):
         choices.append(f"{_exact(bottom, places)} {some_more}")
     first = bottom + 1 if above else bottom
     if top is None or first < top:
         choices.append(f"{_whole(first, None if top is None else top - 1, places)} {more}")
     if top is not None and not below and first <= top:
-        choices.append(_exact(top, places))
-    return choices
+        choices.append(f"{_exact(top, places)} {_ZEROS[places > 0]}")
+    return list(filter(None, choices))
+
+
+def _rounded(low: Decimal, high: Decimal | None, above: bool, below: bool, places: int) -> str:  # noqa: FBT001
+    """Numbers that need fewer places than the bounds have."""
+    first = int(low.scaleb(places).to_integral_value(ROUND_CEILING))
+    first += above and first == low.scaleb(places)
+    last = None if high is None else int(high.scaleb(places).to_integral_value(ROUND_FLOOR))
+    if last is not None and high is not None:
+        last -= below and last == high.scaleb(places)
+    return "" if last is not None and first > last else _whole(first, last, places)
 
 
 def _places(value: Decimal) -> int:

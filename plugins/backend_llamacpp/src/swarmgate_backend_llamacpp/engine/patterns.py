@@ -12,10 +12,10 @@ from swarmgate_backend_llamacpp.engine.gbnf import Grammar, Ranges, charset, eit
 
 MAX_PATTERN = 2000
 MAX_DEPTH = 40
-_LAST = 0x10FFFF
+_FIRST, _LAST = 0x20, 0x10FFFF  # what may stand in a JSON string as itself
 _DIGIT: Ranges = [(0x30, 0x39)]
 _WORD: Ranges = [(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)]
-_BLANK: Ranges = [(0x09, 0x0D), (0x20, 0x20), (0xA0, 0xA0), (0x2028, 0x2029), (0xFEFF, 0xFEFF)]
+_BLANK: Ranges = [(0x09, 0x0D), (0x20, 0x20)]  # the ones that every dialect agrees on
 _NEWLINES: Ranges = [(0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)]
 _CLASSES = {"d": _DIGIT, "w": _WORD, "s": _BLANK}
 _CONTROLS = {"n": 0x0A, "r": 0x0D, "t": 0x09, "f": 0x0C, "v": 0x0B, "0": 0x00}
@@ -184,9 +184,9 @@ class _Reader:
 
     def _written(self, ranges: Ranges) -> str:
         """One character out of *ranges*, escaped where JSON asks for it."""
-        if len(ranges) == 1 and ranges[0][0] == ranges[0][1] and ranges[0][0] not in _WRITTEN:
+        if len(ranges) == 1 and ranges[0][0] == ranges[0][1] >= _FIRST and ranges[0][0] not in _WRITTEN:
             return literal(chr(ranges[0][0]))
-        taboo: Ranges = [(0x00, 0x1F), (0x22, 0x22), (0x5C, 0x5C)]
+        taboo: Ranges = [(0x00, _FIRST - 1), (0x22, 0x22), (0x5C, 0x5C)]
         plain = _complement(_complement(ranges) + taboo)
         choices = [charset(plain)] if plain else []
         choices += [literal(text) for point, text in _WRITTEN.items() if any(a <= point <= b for a, b in ranges)]

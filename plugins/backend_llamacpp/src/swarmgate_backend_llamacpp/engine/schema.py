@@ -251,7 +251,7 @@ class SchemaWriter:
             schema = cast("Schema", other)
             if "$ref" in schema:
                 beside = {key: value for key, value in schema.items() if key != "$ref" and key in _SAYING}
-                return self._joined(self._joined_plain(one, beside, path), self._target(schema["$ref"], path), path)
+                return self._joined(self._joined(one, self._target(schema["$ref"], path), path), beside, path)
             return self._joined_plain(one, schema, path)
 
     def _joined_plain(self, one: Schema, other: Schema, path: str) -> Schema:
@@ -265,7 +265,8 @@ class SchemaWriter:
         ref = schema[key]
         target = self._target(ref, path)
         if beside:
-            return self._visit(self._joined(beside, target, path), path, hint)
+            with self._deeper(path):
+                return self._visit(self._joined(target, beside, path), path, hint)
         if ref in self._chain:
             self._fail(path, f"{ref!r} leads back to itself without end")
         if ref not in self._refs:

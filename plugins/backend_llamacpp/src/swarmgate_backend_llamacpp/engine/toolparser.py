@@ -31,6 +31,7 @@ class _Reasoning:
         self._thinking = thinking
         self._held = ""
         self._state = "after" if thinking is None else "inside" if thinking.opened else "before"
+        self._may_repeat = thinking is not None and thinking.opened  # some models open it once more
         self._began = False  # something of the reasoning itself has been said
 
     def feed(self, text: str) -> tuple[str, str]:
@@ -67,9 +68,9 @@ class _Reasoning:
         if not self._began:
             self._held = self._held.lstrip()
             opener = self._thinking.opener
-            if self._thinking.opened and self._held.startswith(opener):  # some models say it once more
-                self._held = self._held[len(opener) :].lstrip()
-            elif self._thinking.opened and opener.startswith(self._held):
+            if self._may_repeat and self._held.startswith(opener):
+                self._held, self._may_repeat = self._held[len(opener) :].lstrip(), False
+            elif self._may_repeat and opener.startswith(self._held):
                 return ""
         before, met, after = self._held.partition(closer)
         if met:

@@ -4,7 +4,7 @@ import pytest
 from chattemplates import KNOWN
 from swarmgate_backend_llamacpp.engine.capabilities import Capabilities, probe
 from swarmgate_backend_llamacpp.engine.templates import CHATML, ChatTemplate
-from swarmgate_backend_llamacpp.engine.toolformats import HERMES, ToolFormat
+from swarmgate_backend_llamacpp.engine.toolformats import DESCRIBED, HERMES, ToolFormat
 
 BARE = ToolFormat("bare", opener="", key="parameters", parallel=False, also=("<|python_tag|>",))
 MISTRAL = ToolFormat("mistral", "[TOOL_CALLS]", "", "[TOOL_CALLS][", "]", array=True)
@@ -36,4 +36,4 @@ def test_what_a_template_can_do_is_found_by_trying(name: str, found: Capabilitie
 @pytest.mark.parametrize("source", [CHATML, "", "{% for %}", "{{ raise_exception('never') }}"])
 def test_a_template_without_tools_or_sense(source: str) -> None:
     """What does not know tools, does not compile or refuses everything is given Hermes' form."""
-    assert probe(ChatTemplate(source)).spoken is HERMES
+    assert probe(ChatTemplate(source)).spoken is DESCRIBED

@@ -119,7 +119,7 @@ def test_a_forced_call_is_read_back(name: str, parallel: bool) -> None:
         for tool, arguments in calls:
             value = msgspec.json.decode(arguments)
             assert set(value) == ({"city"} if tool == "get_weather" else set()), text
-    several = parallel and name not in ("llama3", "r1")  # never, and after a long thought
+    several = parallel and FORMATS[name].capabilities.spoken.parallel
     assert counts > {1} if several else counts == {1}
 
 

@@ -10,7 +10,9 @@ from swarmgate_backend_llamacpp.engine.capabilities import probe
 from swarmgate_backend_llamacpp.engine.templates import ChatTemplate
 from swarmgate_backend_llamacpp.engine.thinking import Thinking
 from swarmgate_backend_llamacpp.engine.toolformats import (
+    DESCRIBED,
     HERMES,
+    MAX_CALLS,
     ToolFormat,
     described,
     grammar_for,
@@ -53,6 +55,8 @@ def test_several_calls() -> None:
     """Several calls may be made unless the request or the model's form forbids it."""
     call = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
     assert forced(HERMES, NOW).accepts(f"{call}\n{call}")
+    assert not forced(HERMES, NOW).accepts("\n".join([call] * (MAX_CALLS + 1)))
+    assert not forced(DESCRIBED, NOW).accepts(f"{call}\n{call}")
     assert not forced(HERMES, NOW, parallel=False).accepts(f"{call}\n{call}")
     two = '[TOOL_CALLS][{"name": "now", "arguments": {}}, {"name": "now", "arguments": {}}]'
     assert forced(FORMS["mistral"], NOW).accepts(two)

@@ -11,7 +11,7 @@ from typing import Any, cast
 from swarmgate.api import SwarmgateError
 
 from swarmgate_backend_llamacpp.engine.templates import ChatTemplate
-from swarmgate_backend_llamacpp.engine.toolformats import HERMES, ID, ToolFormat
+from swarmgate_backend_llamacpp.engine.toolformats import DESCRIBED, HERMES, ID, ToolFormat
 
 _SAID = "Zq7said"
 _SYSTEM = "Zq7system"
@@ -39,7 +39,7 @@ class Capabilities:
     """How a conversation must be laid out for one template.
 
     *form* is how its model writes calls, None where the template does not know tools or we do not know the form: then
-    tools are described in the system message and calls are :data:`HERMES`.  *typed*: contents are lists of parts.
+    tools are described in the system message and calls are :data:`DESCRIBED`.  *typed*: contents are lists of parts.
     *system*: there may be system messages.  *void*: beside calls an empty content is null.  *text*: arguments are JSON
     text, not an object.  *short*: call ids have nine letters.  *single*: one call per message.
     """
@@ -55,7 +55,7 @@ class Capabilities:
     @property
     def spoken(self) -> ToolFormat:
         """Return the form in which calls are to be expected and forced."""
-        return self.form or HERMES
+        return self.form or DESCRIBED
 
 
 def probe(template: ChatTemplate) -> Capabilities:

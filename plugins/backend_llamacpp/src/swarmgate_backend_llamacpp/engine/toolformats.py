@@ -7,7 +7,7 @@ arguments after it.  :mod:`.capabilities` finds a model's form out; :mod:`.callp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from swarmgate.api import FunctionCall, RequestError, ResponseFormat, Tool, ToolChoice
@@ -46,6 +46,10 @@ class ToolFormat:
 HERMES = ToolFormat(
     "hermes", opener="<tool_call>", closer="</tool_call>", before="<tool_call>\n", after="\n</tool_call>"
 )
+#: For models whose own form is none or unknown to us; untaught, small ones would go on calling for ever when forced.
+DESCRIBED = replace(HERMES, parallel=False)
+#: Calls that one forced answer may make.
+MAX_CALLS = 16
 
 _NOTHING_ASKED = frozenset({"type", "title", "description", "required", "$schema"})
 
@@ -125,11 +129,13 @@ def _calls(tools: Sequence[tuple[int, Tool]], grammar: Grammar, form: ToolFormat
     one = grammar.add("call", either(_call(tool, n, grammar, form) for n, tool in tools))
     around = [literal(form.before)] * bool(form.before), [literal(form.after)] * bool(form.after)
     if form.array:
-        more = [f'(", " {one})*'] if many else []
+        more = [grammar.repeat(grammar.add("next-call", f'", " {one}'), 0, MAX_CALLS - 1)] if many else []
         return " ".join([*around[0], one, *more, *around[1]])
     block = grammar.add("block", " ".join([*around[0], one, *around[1]]))
-    separator = '"\\n" ' if form.closer else ""
-    return f"{block} ({separator}{block})*" if many else block
+    if not many:
+        return block
+    following = grammar.add("next-call", f'"\\n" {block}' if form.closer else block)
+    return f"{block} {grammar.repeat(following, 0, MAX_CALLS - 1)}"
 
 
 def _call(tool: Tool, number: int, grammar: Grammar, form: ToolFormat) -> str:

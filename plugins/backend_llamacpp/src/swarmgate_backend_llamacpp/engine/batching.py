@@ -74,6 +74,16 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Compact:
+    """Write *sequences* anew, one after the other, into the lowest free cells, those they lie in included."""
+
+    sequences: tuple[int, ...]
+
+
+Change = Clear | Copy | Compact
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Tokens of one sequence at positions from *start*; *sample* asks for logits of the last."""
 
@@ -87,7 +97,7 @@ class Rows:
 class Step:
     """What one decode does: first the changes of who holds which cells, in order; then the rows."""
 
-    changes: list[Clear | Copy] = field(default_factory=list[Clear | Copy])
+    changes: list[Change] = field(default_factory=list[Change])
     rows: list[Rows] = field(default_factory=list[Rows])
 
     @property
@@ -109,14 +119,14 @@ def sequences_for(slots: int, kept: int) -> int:
 class Batcher:
     """Keeps the tasks and their sequences; says what to compute next."""
 
-    def __init__(self, *, slots: int, kept: int, batch_limit: int, exact: bool = True) -> None:
+    def __init__(self, *, slots: int, kept: int, cells: int, batch_limit: int, exact: bool = True) -> None:
         """Write *slots* answers at once and keep *kept* prompts for their prefixes, 0 to share nothing."""
-        self._slots, self._kept, self._limit = slots, kept, batch_limit
+        self._slots, self._kept, self._cells, self._limit = slots, kept, cells, batch_limit
         self.sequences = sequences_for(slots, kept)
         self._book = CellBook(self.sequences, exact=exact)
         self._waiting: deque[Task] = deque()
         self._active: list[Task] = []
-        self._changes: list[Clear | Copy] = []
+        self._changes: list[Change] = []
         self._heirs: dict[int, int] = {}
         self.tree = PrefixTree()
 
@@ -165,9 +175,9 @@ class Batcher:
         for other in self.tree.covered(sequence):
             if other in idle:
                 self._drop(other, inherited=self._heirs.get(sequence) == other)
-        for other in idle[: max(0, len(idle) + 1 - self._kept)]:
-            if other in self.tree and other != sequence:
-                self._drop(other)
+        idle = self._idle()
+        for other in idle[: max(0, len(idle) - self._kept)]:
+            self._drop(other)
 
     def plan(self, budget: int) -> Step:
         """Return the next step, with at most *budget* tokens of prompts (at least one, if any wait)."""
@@ -190,6 +200,13 @@ class Batcher:
             if self._kept and len(row.tokens) > 1:
                 self.tree.insert(row.task.sequence, row.task.path(row.task.done))
 
+    def lost(self, sequence: int) -> None:
+        """Send the task of *sequence* back to wait: its cells could not be written anew."""
+        for task in self._active:
+            if task.sequence == sequence:
+                self._send_back(task)
+                return
+
     def relieve(self) -> bool:
         """Make room in the KV: clear what was given up, forget a prefix, or send the youngest task back.
 
@@ -199,14 +216,17 @@ class Batcher:
             if idle := self._idle():
                 self._drop(idle[0])
             elif len(self._active) > 1:
-                youngest = self._active.pop()
-                self._drop(youngest.sequence)
-                youngest.sequence, youngest.done = -1, 0
-                self._waiting.appendleft(youngest)
+                self._send_back(self._active[-1])
             else:
                 return False
         self._sweep()
         return True
+
+    def _send_back(self, task: Task) -> None:
+        self._active.remove(task)
+        self._drop(task.sequence)
+        task.sequence, task.done = -1, 0
+        self._waiting.appendleft(task)
 
     def _admit(self) -> None:
         kept: deque[Task] = deque()
@@ -272,15 +292,14 @@ class Batcher:
         return not self._book.stale(holder)
 
     def _sweep(self) -> None:
-        """Free what was given up, and move the running answers up, for they are stale then."""
+        """Free what was given up, and put the running answers in order again, for they are stale then."""
         self._changes.extend(map(Clear, self._book.sweep()))
-        for task in self._active:
-            if task.done and self._book.stale(task.sequence) and self._book.free:
-                old, task.sequence = task.sequence, self._book.take()
-                self._share(old, task.sequence, task.done)
-                if old in self.tree:
-                    self.tree.insert(task.sequence, task.path(min(task.done, self.tree.length(old))))
-                self._drop(old)
+        stale = [task for task in self._active if task.done and self._book.stale(task.sequence)]
+        # What they share they would have twice then; without room for that they stay as they are.
+        if stale and sum(task.done for task in self._active) < self._cells:
+            self._changes.append(Compact(tuple(task.sequence for task in stale)))
+            for task in stale:
+                self._book.rewrote(task.sequence, task.done)
 
     def _prefill(self, step: Step, budget: int) -> None:
         """Share *budget*: half for the longest waiting prompt, the rest for the shortest first."""

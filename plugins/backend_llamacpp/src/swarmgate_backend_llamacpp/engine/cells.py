@@ -8,8 +8,8 @@ positions.  llama.cpp puts new cells into the first hole after the last ones it 
 when cells below are freed.  Hence two rules, here and in :mod:`.batching`:
 
 * cells are freed rarely and together (a *sweep*), never one answer at a time;
-* what lies in the cache from before a sweep is *stale*: new cells could fall below it.  It is moved
-  up before anything is added to it.
+* what lies in the cache from before a sweep is *stale*: new cells could fall below it.  It is
+  written anew, in order, before anything is added to it.
 
 ``docs/decisions/0014-exact-answers.md`` has the measurements.
 """
@@ -57,6 +57,11 @@ class CellBook:
     def wrote(self, sequence: int, count: int) -> None:
         """Note that *sequence* got *count* new cells."""
         self._own[sequence] += count
+
+    def rewrote(self, sequence: int, count: int) -> None:
+        """Note that *sequence* lies in *count* new cells of its own, in order."""
+        self._own[sequence] = count
+        self._written_in[sequence] = self._sweep_number
 
     def stale(self, sequence: int) -> bool:
         """Return whether new cells of *sequence* could fall below its old ones."""

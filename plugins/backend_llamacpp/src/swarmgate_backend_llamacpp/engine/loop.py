@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from swarmgate.api import Delta, Finish, Frame, Usage
 
-from swarmgate_backend_llamacpp.engine.batching import Batcher, Clear, Rows, Step
+from swarmgate_backend_llamacpp.engine.batching import Batcher, Clear, Compact, Rows, Step
 from swarmgate_backend_llamacpp.engine.job import Job
 from swarmgate_backend_llamacpp.engine.model import Context, Model
 from swarmgate_backend_llamacpp.engine.pace import Pace
@@ -67,13 +67,18 @@ class Loop:
     def step(self) -> None:
         """Compute one step and say what came of it."""
         step = self._batcher.plan(self._pace.budget(self._batcher.writing))
+        lost: list[int] = []
         for change in step.changes:
             if isinstance(change, Clear):
                 self._context.clear(change.sequence)
+            elif isinstance(change, Compact):
+                lost.extend(self._context.compact(change.sequences))
             # Without room for cells of its own it shares them: the same answer but for near ties.
             elif not change.anew or not self._context.copy_anew(change.source, change.target, change.length):
                 self._context.copy(change.source, change.target, change.length)
-        if not step.rows:
+        for sequence in lost:
+            self._batcher.lost(sequence)
+        if lost or not step.rows:
             return
         outputs = self._fill(step)
         began = time.perf_counter()

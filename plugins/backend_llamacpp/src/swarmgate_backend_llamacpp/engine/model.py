@@ -217,12 +217,25 @@ class Context:
 
     def copy_anew(self, source: int, target: int, length: int) -> bool:
         """Give *target* the first *length* tokens of *source* in cells of its own; False if there is no room."""
-        size = llama_cpp.llama_state_seq_get_size(self.handle, source)
-        state = (ctypes.c_uint8 * size)()
-        written = llama_cpp.llama_state_seq_get_data(self.handle, state, size, source)
-        if not written or not llama_cpp.llama_state_seq_set_data(self.handle, state, written, target):
+        if not self._restore(target, self._save(source)):
             return False
         return bool(llama_cpp.llama_memory_seq_rm(self._memory, target, length, -1))
+
+    def compact(self, sequences: Sequence[int]) -> list[int]:
+        """Write *sequences* anew, each in one run of the lowest free cells; return those that did not fit."""
+        saved = {sequence: self._save(sequence) for sequence in sequences}
+        for sequence in sequences:
+            self.clear(sequence)
+        return [sequence for sequence, state in saved.items() if not self._restore(sequence, state)]
+
+    def _save(self, sequence: int) -> Any:
+        size = llama_cpp.llama_state_seq_get_size(self.handle, sequence)
+        state = (ctypes.c_uint8 * size)()
+        llama_cpp.llama_state_seq_get_data(self.handle, state, size, sequence)
+        return state
+
+    def _restore(self, sequence: int, state: Any) -> bool:
+        return bool(llama_cpp.llama_state_seq_set_data(self.handle, state, len(state), sequence))
 
     def clear(self, sequence: int) -> None:
         """Let *sequence* hold nothing."""

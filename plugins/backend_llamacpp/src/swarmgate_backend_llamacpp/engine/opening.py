@@ -33,7 +33,13 @@ class Writer:
         kept = options.kept_prompts if model.shares_prefixes else 0
         sequences = sequences_for(card.slots, kept)
         context = Context(model, options, log, cells=kv_cells(card, options), sequences=sequences, embed=False)
-        batcher = Batcher(slots=card.slots, kept=kept, batch_limit=context.limit, exact=options.exact)
+        batcher = Batcher(
+            slots=card.slots,
+            kept=kept,
+            cells=context.cells,
+            batch_limit=context.limit,
+            exact=options.exact and model.shares_prefixes,  # recurrent state has no order of cells
+        )
         pace = Pace(options.shared_step_ms / 1000, options.alone_step_ms / 1000, context.limit)
         self._inbox: Inbox = queue.SimpleQueue()
         self._loop = Loop(model, context, batcher, pace, say)

@@ -195,8 +195,8 @@ class Sampler:
 
 
 def _as_array(candidates: npt.NDArray[np.void]) -> llama_cpp.llama_token_data_array:
-    pointer: Any = ctypes.POINTER(llama_cpp.llama_token_data)
-    data = ctypes.cast(candidates.ctypes.data, pointer)
+    rows: Any = llama_cpp.llama_token_data * len(candidates)
+    data = rows.from_buffer(candidates)
     return llama_cpp.llama_token_data_array(data=data, size=len(candidates), selected=-1, sorted=False)
 
 

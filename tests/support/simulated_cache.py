@@ -109,5 +109,4 @@ class SimulatedCache:
                     self.cells[index] = None
                     self._used -= 1
                     freed = min(freed, index)
-        if freed < self._head:
-            self._head = freed
+        self._head = min(self._head, freed)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from swarmgate.api import ToolCallDelta
 from swarmgate_backend_llamacpp.engine.answer import AnswerText
 

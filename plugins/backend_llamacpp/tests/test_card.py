@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tinygguf import Shape, write_bert, write_llama
-
 from swarmgate.api import ConfigError
 from swarmgate_backend_llamacpp.bundled import find_model
 from swarmgate_backend_llamacpp.card import draw_card, kv_cells
 from swarmgate_backend_llamacpp.gguf_file import read_gguf
 from swarmgate_backend_llamacpp.options import LlamaOptions
+from tinygguf import Shape, write_bert, write_llama
 
 
 def test_a_chat_model(tmp_path: Path) -> None:

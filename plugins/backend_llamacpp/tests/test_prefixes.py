@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from swarmgate_backend_llamacpp.engine.prefixes import Match, PrefixTree, common_length
 
 paths = st.lists(st.integers(0, 2), max_size=8).map(tuple)

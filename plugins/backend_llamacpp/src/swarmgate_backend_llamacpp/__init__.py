@@ -14,10 +14,9 @@ from swarmgate_backend_llamacpp.options import LlamaOptions
 @asynccontextmanager
 async def open_llamacpp(options: LlamaOptions, context: PartContext) -> AsyncGenerator[Backend]:
     """Read the model file's head; the engine starts when the gateway asks it to load."""
-    from swarmgate_backend_llamacpp.backend import LlamaBackend
-    from swarmgate_backend_llamacpp.bundled import find_model
+    from swarmgate_backend_llamacpp.backend import open_backend  # importing a plugin is light
 
-    async with LlamaBackend(options, find_model(options.model)) as backend:
+    async with open_backend(options) as backend:
         yield backend
 
 

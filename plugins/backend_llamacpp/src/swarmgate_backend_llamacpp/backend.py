@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import anyio
+import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 from swarmgate.api import (
@@ -31,9 +32,11 @@ from swarmgate.api import (
     SwarmgateError,
     Token,
     TokenizeRequest,
+    UnknownModel,
     Unsupported,
 )
 
+from swarmgate_backend_llamacpp.bundled import find_model
 from swarmgate_backend_llamacpp.card import draw_card
 from swarmgate_backend_llamacpp.gguf_file import read_gguf
 from swarmgate_backend_llamacpp.messages import (
@@ -87,15 +90,8 @@ class _Answer:
 class LlamaBackend:
     """One model in one engine child; a dead engine is replaced, and whoever waited is told."""
 
-    def __init__(self, options: LlamaOptions, path: Path) -> None:
-        """Read the head of *path*.
-
-        Raises:
-            EngineError: it is no sound GGUF file.
-
-        """
-        self._options, self._path = options, path
-        self._card = draw_card(read_gguf(path), options)
+    def __init__(self, options: LlamaOptions, path: Path, card: ModelCard) -> None:
+        self._options, self._path, self._card = options, path, card
         self._health = Health(ready=False, reason="not loaded yet")
         self._numbers = count(1)
         self._answers: dict[int, _Answer] = {}
@@ -126,6 +122,21 @@ class LlamaBackend:
         """Return whether the engine is loaded, or how far it is, or why it failed."""
         return self._health
 
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests the engine has not finished with."""
+        return len(self._answers)
+
+    @property
+    def pid(self) -> int | None:
+        """Return the engine's process, None while there is none."""
+        return self._child.pid if self._child is not None else None
+
+    def kill(self) -> None:
+        """Kill the engine's process; a new one follows."""
+        if self._child is not None:
+            self._child.kill()
+
     async def load(self, plan: SplitPlan) -> None:
         """Start the engine and wait until it is ready."""
         if self._tasks is None:
@@ -146,7 +157,7 @@ class LlamaBackend:
     @asynccontextmanager
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
         """Let the engine write an answer; leaving tells it to stop."""
-        async with self._asking(partial(Generate, request=request)) as answer:
+        async with self._asking(request.model, partial(Generate, request=request)) as answer:
             deltas = _deltas(answer)
             try:
                 yield deltas
@@ -155,15 +166,15 @@ class LlamaBackend:
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Let the engine embed."""
-        return (await self._ask(Embedded, partial(Embed, request=request))).embeddings
+        return (await self._ask(Embedded, request.model, partial(Embed, request=request))).embeddings
 
     async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
         """Let the engine cut text into tokens."""
-        return (await self._ask(Tokenized, partial(Tokenize, request=request))).tokens
+        return (await self._ask(Tokenized, request.model, partial(Tokenize, request=request))).tokens
 
     async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
         """Let the engine join tokens."""
-        return (await self._ask(Detokenized, partial(Detokenize, ids=tuple(ids)))).data
+        return (await self._ask(Detokenized, model, partial(Detokenize, ids=tuple(ids)))).data
 
     def started(self) -> Sequence[Frame]:
         """Tell a fresh engine what to load."""
@@ -179,7 +190,7 @@ class LlamaBackend:
                 self._deaths = 0
                 self._health = Health(ready=True)
                 self._settled.set()
-                self._log.info("engine.ready", pid=self._child.pid if self._child else None)
+                self._log.info("engine.ready", pid=self.pid)
             case LoadFailed(message=message):
                 self._give_up(message)
             case Failed(number=number, kind=kind, message=message, param=param):
@@ -221,7 +232,9 @@ class LlamaBackend:
                 await anyio.sleep(0.2)
 
     @asynccontextmanager
-    async def _asking(self, frame: Callable[[int], Frame]) -> AsyncGenerator[_Answer]:
+    async def _asking(self, model: str, frame: Callable[[int], Frame]) -> AsyncGenerator[_Answer]:
+        if model != self._card.name and model not in self._card.aliases:
+            raise UnknownModel(f"{model!r} is not served here; this is {self._card.name!r}", param="model")
         child = self._child
         if child is None or not self._health.ready:
             if self._failed is not None:
@@ -237,12 +250,30 @@ class LlamaBackend:
                 with anyio.CancelScope(shield=True), suppress(Starting):
                     await child.tell(Cancel(number))
 
-    async def _ask(self, kind: type[FrameT], frame: Callable[[int], Frame]) -> FrameT:
-        async with self._asking(frame) as answer:
+    async def _ask(self, kind: type[FrameT], model: str, frame: Callable[[int], Frame]) -> FrameT:
+        async with self._asking(model, frame) as answer:
             said = await answer.get()
             if not isinstance(said, kind):
                 raise EngineError(f"the engine said {type(said).__name__}, expected {kind.__name__}")
             return said
+
+
+@asynccontextmanager
+async def open_backend(options: LlamaOptions) -> AsyncGenerator[LlamaBackend]:
+    """Read the model file's head; the engine starts when it is told to load.
+
+    Raises:
+        ConfigError: there is no model to serve.
+        EngineError: the file is no sound GGUF.
+
+    """
+    path = find_model(options.model)
+
+    def read() -> ModelCard:
+        return draw_card(read_gguf(path), options)
+
+    async with LlamaBackend(options, path, await anyio.to_thread.run_sync(read)) as backend:
+        yield backend
 
 
 async def _deltas(answer: _Answer) -> AsyncGenerator[Delta]:

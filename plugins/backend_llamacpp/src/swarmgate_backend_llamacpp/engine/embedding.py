@@ -47,10 +47,7 @@ def prepare(number: int, request: EmbedRequest, model: Model, card: ModelCard) -
         ids = model.tokenize(given, special=False, add_special=True) if text else list(given)
         if not ids or given == "":
             raise RequestError(f"input[{index}] is empty", param="input")
-        if wrong := [token for token in ids if not 0 <= token < model.vocabulary]:
-            raise RequestError(
-                f"input[{index}] names token {wrong[0]}, expected 0 to {model.vocabulary - 1}", param="input"
-            )
+        model.check(ids, f"input[{index}]")
         if len(ids) > card.context_length:
             raise ContextExceeded(
                 f"this model's maximum context length is {card.context_length} tokens, "

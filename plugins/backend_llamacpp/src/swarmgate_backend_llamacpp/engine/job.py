@@ -94,17 +94,15 @@ class Preparer:
         if isinstance(prompt, ChatPrompt):
             rendered = self._chat.render(prompt, request.response_format)
             stops = request.stop + rendered.stops
-            text = AnswerText(model.spoken_piece, stops, rendered.parser(seed))
+            # Markers of calls and thoughts may be control tokens; elsewhere those are not for reading.
+            piece = model.spoken_piece if rendered.form or rendered.thinking else model.piece
+            text = AnswerText(piece, stops, rendered.parser(seed))
             return model.prompt_tokens(rendered.text), rendered.grammar, text
         text = AnswerText(model.piece, request.stop, None)
         grammar = grammar_of(request.response_format)
         if isinstance(prompt, TextPrompt):
             return self._read_text(prompt), grammar, text
-        for token in prompt.ids:
-            if not 0 <= token < model.vocabulary:
-                raise RequestError(
-                    f"the prompt names token {token}, expected 0 to {model.vocabulary - 1}", param="prompt"
-                )
+        model.check(prompt.ids, "the prompt")
         return prompt.ids, grammar, text
 
     def _read_text(self, prompt: TextPrompt) -> list[int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp
-from swarmgate.api import EngineError
+from swarmgate.api import EngineError, RequestError
 
 from swarmgate_backend_llamacpp.engine.processors import default_threads
 from swarmgate_backend_llamacpp.options import LlamaOptions
@@ -128,6 +128,17 @@ class Model:
             known = self._pieces[token] = self._read_piece(token, special=False)
         return known
 
+    def check(self, tokens: Sequence[int], where: str) -> None:
+        """Make sure that all *tokens* exist.
+
+        Raises:
+            RequestError: one does not; the message names it and *where* it was found.
+
+        """
+        for token in tokens:
+            if not 0 <= token < self.vocabulary:
+                raise RequestError(f"{where} names token {token}, expected 0 to {self.vocabulary - 1}")
+
     def spoken_piece(self, token: int) -> bytes:
         """Return the bytes *token* stands for, markers written out: tool calls begin with them."""
         known = self._spoken.get(token)
@@ -136,7 +147,8 @@ class Model:
         return known
 
     def join(self, tokens: Sequence[int]) -> bytes:
-        """Return the bytes of *tokens* one after the other, markers written out."""
+        """Return the bytes of *tokens* one after the other, markers written out.  Raises like :meth:`check`."""
+        self.check(tokens, "the request")
         return b"".join(map(self.spoken_piece, tokens))
 
     def marker(self, token: int) -> str:

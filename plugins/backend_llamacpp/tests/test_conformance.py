@@ -1,0 +1,63 @@
+"""The plugin and its backend, run through the kit that strangers' plugins run through."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from swarmgate.api import Backend
+from swarmgate.testing import BackendContract, PluginContract
+from swarmgate_backend_llamacpp.backend import LlamaBackend, open_backend
+from swarmgate_backend_llamacpp.options import LlamaOptions
+
+
+class TestPlugin(PluginContract):
+    """The plugin keeps the house rules."""
+
+    plugin = "llamacpp"
+
+
+class LlamaContract(BackendContract):
+    """The backend, over a tiny model that says different things to different prompts."""
+
+    mortal = True
+    path: Path
+
+    def make(self) -> AbstractAsyncContextManager[Backend]:
+        """Return a backend that is not loaded yet."""
+        return self._open()
+
+    async def kill(self, backend: Backend) -> None:
+        """Kill the engine's process."""
+        assert isinstance(backend, LlamaBackend)
+        backend.kill()
+
+    def running(self, backend: Backend) -> int | None:
+        """Return how many answers the backend still waits for."""
+        assert isinstance(backend, LlamaBackend)
+        return backend.in_flight
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[Backend]:
+        async with open_backend(LlamaOptions(model=str(self.path), threads=1, slots=2)) as backend:
+            yield backend
+
+
+@pytest.mark.engine
+class TestWriter(LlamaContract):
+    """A model that writes."""
+
+    @pytest.fixture(autouse=True)
+    def _tiny(self, tiny: Path) -> None:
+        self.path = tiny
+
+
+@pytest.mark.engine
+class TestEmbedder(LlamaContract):
+    """A model that embeds."""
+
+    @pytest.fixture(autouse=True)
+    def _embedder(self, embedder: Path) -> None:
+        self.path = embedder

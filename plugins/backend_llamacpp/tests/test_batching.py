@@ -66,8 +66,8 @@ def alone(prompt: Prompt, length: int) -> list[int]:
     st.lists(st.tuples(prompts, st.integers(0, 4)), min_size=1, max_size=12),
     st.integers(1, 4),
     st.integers(0, 3),
-    st.integers(1, 40),
-    st.sampled_from([160, 4096]),
+    st.integers(1, 64),
+    st.sampled_from([100, 160, 4096]),
     st.booleans(),
 )
 def test_company_changes_no_answer(

@@ -128,6 +128,7 @@ class Batcher:
         self._active: list[Task] = []
         self._changes: list[Change] = []
         self._heirs: dict[int, int] = {}
+        self._crowded = False
         self.tree = PrefixTree()
 
     def __repr__(self) -> str:
@@ -166,6 +167,7 @@ class Batcher:
         if task not in self._active:
             return
         self._active.remove(task)
+        self._crowded = False
         sequence, task.sequence = task.sequence, -1
         if not self._kept or task.done == 0:
             self._drop(sequence)
@@ -227,8 +229,12 @@ class Batcher:
         self._drop(task.sequence)
         task.sequence, task.done = -1, 0
         self._waiting.appendleft(task)
+        # Taken in again at once it would be sent back again at once: it waits until somebody has left.
+        self._crowded = True
 
     def _admit(self) -> None:
+        if self._crowded and self._active:
+            return
         kept: deque[Task] = deque()
         while self._waiting and len(self._active) < self._slots:
             task = self._waiting.popleft()

@@ -7,8 +7,12 @@ from importlib.util import find_spec
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 _WATCHED = ("swarmgate",)
+
+settings.register_profile("house", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("house")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

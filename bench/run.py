@@ -31,10 +31,11 @@ class Plan(msgspec.Struct, frozen=True):
     system_prompt: int
     long_prompt: int
     overhead_seconds: float
+    seconds: float  # after which no further round is begun; two there are always
 
 
-FULL = Plan(rounds=5, tokens=96, system_prompt=1000, long_prompt=2000, overhead_seconds=3.0)
-QUICK = Plan(rounds=2, tokens=32, system_prompt=400, long_prompt=800, overhead_seconds=1.0)
+FULL = Plan(rounds=5, tokens=96, system_prompt=1000, long_prompt=2000, overhead_seconds=3.0, seconds=480.0)
+QUICK = Plan(rounds=2, tokens=32, system_prompt=400, long_prompt=800, overhead_seconds=1.0, seconds=60.0)
 
 
 def bundled_model() -> str:
@@ -56,7 +57,11 @@ async def compare(ours: Contender, theirs: Contender, plan: Plan, seed: str) -> 
     speeds: dict[tuple[str, int], list[float]] = {}
     firsts: dict[str, list[FirstTokens]] = {ours.name: [], theirs.name: []}
     halts: dict[str, list[Stalls]] = {ours.name: [], theirs.name: []}
+    until = perf_counter() + plan.seconds
     for number in range(plan.rounds):
+        if number > 1 and perf_counter() > until:
+            print(f"the time is up: {number} rounds have to do", flush=True)
+            break
         for side in (ours, theirs) if number % 2 == 0 else (theirs, ours):
             key = f"{seed}/{number}"
             for concurrency in CONCURRENCIES:
@@ -107,7 +112,7 @@ async def measure(settings: Settings, binary: Path, plan: Plan) -> report.Run:
         when=when.strftime("%Y-%m-%d %H:%M UTC"),
         machine=report.machine(),
         settings=settings,
-        rounds=plan.rounds,
+        rounds=len(rows[0].ours),
         seconds=perf_counter() - began,
         rows=rows,
     )

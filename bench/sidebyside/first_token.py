@@ -44,7 +44,7 @@ async def measure(contender: Contender, system_tokens: int, seed: str) -> FirstT
 
 def rows(ours: list[FirstTokens], theirs: list[FirstTokens]) -> list[Row]:
     """Return the rows of the waits for a first token."""
-    note = f"prompt of {ours[0].prompt_tokens} tokens"
+    note = f"prompt of {ours[0].prompt_tokens} tokens; theirs {theirs[0].prompt_tokens}"
     newcomer = "new chat on a system prompt that a running chat shares, two more running"
     return [
         Row("first token", newcomer, "s", *both("newcomer", ours, theirs), aim=0.5, note=note),

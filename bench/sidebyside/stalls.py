@@ -50,7 +50,7 @@ async def measure(contender: Contender, prompt_tokens: int, seed: str) -> Stalls
 
 def rows(ours: list[Stalls], theirs: list[Stalls]) -> list[Row]:
     """Return the rows of the waits inside running streams."""
-    note = f"a prompt of {ours[0].prompt_tokens} tokens arrives"
+    note = f"a prompt of {ours[0].prompt_tokens} tokens arrives; theirs {theirs[0].prompt_tokens}"
     meanwhile = both("pieces_meanwhile", ours, theirs)
     return [
         Row("stalls", "p99 of the gaps in three running streams", "s", *both("p99", ours, theirs), aim=0.5, note=note),

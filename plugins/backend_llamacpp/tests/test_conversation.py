@@ -69,7 +69,7 @@ def test_system_messages_are_folded_where_there_are_none() -> None:
 
 
 def test_names_and_reasoning_are_passed_on() -> None:
-    """A participant's name and an earlier answer's reasoning reach the template; without them there are no such keys."""
+    """A participant's name and an earlier answer's reasoning reach the template; without them the keys are absent."""
     named = Message(role="user", content="Q", name="Ada")
     thought = Message(role="assistant", content="A", reasoning="R")
     assert laid(PLAIN, named, thought, ASKED) == [

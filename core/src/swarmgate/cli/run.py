@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 import click
 
+from swarmgate.announcements import Announcement, Progress
 from swarmgate.cli.output import expected_errors
 from swarmgate.cli.reading import config_option, read
 from swarmgate.cli.verbs import examples
@@ -68,7 +69,7 @@ def _run(file: str | None, flags: dict[str, Any]) -> None:
 class Teller:
     """Tells whoever started the gateway how it comes along, on *out*.
 
-    What has a ``percent`` is progress: on a terminal it stays on one line, elsewhere every tenth is told.
+    On a terminal progress stays on one line, elsewhere every tenth is told.
     """
 
     def __init__(self, out: TextIO) -> None:
@@ -76,14 +77,12 @@ class Teller:
         self._terminal = out.isatty()
         self._told = ""
 
-    def __call__(self, what: object) -> None:
+    def __call__(self, what: Announcement) -> None:
         """Tell *what*."""
-        text = str(what)
-        percent = getattr(what, "percent", None)
-        if isinstance(percent, int):
-            self._progress(text, percent)
+        if isinstance(what, Progress) and what.percent is not None:
+            self._progress(str(what), what.percent)
         else:
-            self._write(f"{_CLEAR if self._terminal else ''}{text}\n")
+            self._write(f"{_CLEAR if self._terminal else ''}{what}\n")
 
     def _progress(self, text: str, percent: int) -> None:
         if self._terminal:

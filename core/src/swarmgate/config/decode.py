@@ -18,6 +18,13 @@ from swarmgate.parts import Options
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 _MASK = "***"
+_KINDS: Mapping[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "a table",
+}
 _LONGEST = 60  # characters of a text shown in a message
 _WIDEST = 200  # bits of a number shown in a message
 _ERROR = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?", re.DOTALL)
@@ -95,9 +102,16 @@ def _convert(value: Any, field: OptionField, place: Place) -> Any:
         made = msgspec.convert(value, field.type, strict=place.in_file)
     except (OverflowError, RecursionError) as error:
         raise msgspec.ValidationError(f"{error}") from None
-    if isinstance(made, float) and math.isnan(made):
+    if _has_nan(made):
         raise msgspec.ValidationError("Expected `float`, got `nan`")
     return _resolve(made, place.folder) if field.path else made
+
+
+def _has_nan(value: Any) -> bool:
+    """Say whether *value* holds what is not a number: no bound keeps it out."""
+    if isinstance(value, list | tuple):
+        return any(map(_has_nan, cast("list[Any] | tuple[Any, ...]", value)))
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _resolve(value: Any, folder: Path | None) -> Any:
@@ -153,13 +167,8 @@ def _inside(value: Any, tail: KeyPath) -> Any:
 
 def _shown(value: Any, *, secret: bool) -> str:
     """Show a value in a message, briefly; of a secret or of what does not fit a line, show its kind."""
-    name = "a " + {
-        "str": "text",
-        "int": "whole number",
-        "bool": "true or false",
-        "float": "number",
-        "dict": "table",
-    }.get(type(value).__name__, type(value).__name__)
+    kind = cast("type[object]", type(value))
+    name = _KINDS.get(kind, f"a {kind.__name__}")
     brief = isinstance(value, str | float | bool) or (isinstance(value, int) and value.bit_length() < _WIDEST)
     if secret or not brief:
         return name

@@ -62,7 +62,10 @@ def fields_of(options: type[Options]) -> dict[str, OptionField]:
 def _describe(field: msgspec.structs.FieldInfo, text: str) -> OptionField:
     info = kinds.type_info(field.type)
     choices = _choices(info, field.type)
+    path = _marked(info, "path")
     kind = f"one of {', '.join(choices)}" if choices else in_words(info)
+    if path:
+        kind = kind.replace("texts", "paths").replace("text", "a path")
     empty = field.default_factory in _EMPTY
     default = None if field.default is NODEFAULT else field.default
     return OptionField(
@@ -74,7 +77,7 @@ def _describe(field: msgspec.structs.FieldInfo, text: str) -> OptionField:
         default=field.default_factory() if empty else default,
         computed=not empty and field.default_factory is not NODEFAULT,
         secret=_marked(info, "secret"),
-        path=_marked(info, "path"),
+        path=path,
         many=_is_many(info),
         choices=choices,
         example=_example(info),

@@ -17,7 +17,7 @@ from swarmgate.errors import ConfigError
 FILE = "gateway.toml"
 PREFIX = "GATEWAY_"
 _BESIDE_FILES = 1000  # the rank of what is in no file: after all files
-_AT = re.compile(r" \(at line (\d+), column \d+\)$")
+_AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,10 @@ def parse(text: str, file: str, *, rank: int = 0, folder: Path | None = None) ->
         return Fault(file, None, "values are nested too deeply", rank)
     except ValueError as error:  # TOMLDecodeError, and what int() says of numbers beyond all bounds
         at = _AT.search(str(error))
+        end = text.rstrip().count("\n") + 1
+        line = None if at is None else int(at[1]) if at[1] else end
         what = _AT.sub("", str(error))
-        return Fault(file, int(at[1]) if at else None, f"this is not TOML: {what[:1].lower()}{what[1:]}", rank)
+        return Fault(file, line, f"this is not TOML: {what[:1].lower()}{what[1:]}", rank)
     return Layer(Place(file, rank, lines, folder=folder), data)
 
 

@@ -18,6 +18,7 @@ from swarmgate.plugins import Entry
 MASK = "***"
 _WIDTH = 100
 _ESCAPED = "\\|"
+_STAR = "\\*"
 _SETTINGS_VARIABLES = {f"{PREFIX}{name.upper()}": name for name in fields_of(Settings)}
 
 _ORDER = """\
@@ -226,5 +227,9 @@ def _markdown_table(fields: Mapping[str, OptionField], environ: Mapping[str, str
     yield "|---|---|---|---|"
     for name, field in fields.items():
         variables = ", ".join(f"`{variable}`" for variable, option in environ.items() if option == name)
-        cells = (f"`{name}`", f"{field.help} *{field.kind}*".strip(), default_text(field), variables)
+        default = default_text(field)
+        if default.startswith("default "):
+            default = f"`{default.removeprefix('default ')}`"
+        what = f"{field.help.replace('*', _STAR)} *{field.kind}*".strip()
+        cells = (f"`{name}`", what, default, variables)
         yield f"| {' | '.join(cell.replace('|', _ESCAPED) for cell in cells)} |".replace("  |", " |")

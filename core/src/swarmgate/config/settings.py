@@ -12,7 +12,7 @@ from msgspec import Meta
 from swarmgate.parts import PATH, SECRET, Options
 
 _PORT = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
-_ADDRESS = rf"^(\[[0-9A-Fa-f:.%]+\]|[^:\s\[\]]+):{_PORT}$"
+_ADDRESS = rf"^(\[[0-9A-Fa-f:.]+(%[^\s\[\]]+)?\]|[^:\s\[\]]+):{_PORT}\Z"
 
 
 class Settings(Options, frozen=True):

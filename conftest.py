@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -36,3 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("engine") is not None:
             item.add_marker(missing)
+
+
+def pytest_unconfigure() -> None:
+    """Close what llama_cpp opens on import and never closes, lest a warning follow pytest's closing line."""
+    opened = sys.modules.get("llama_cpp._utils")
+    for name in ("outnull_file", "errnull_file"):
+        if file := getattr(opened, name, None):
+            file.close()

@@ -25,6 +25,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.errors import ConfigError
 from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
+from swarmgate.http.writes import JoiningProtocol
 from swarmgate.listening import listen, only_here, url_of
 from swarmgate.metrics import Metrics
 
@@ -132,7 +133,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType]  # Litestar's ASGI types and uvicorn's differ in spelling
         loop="none",
-        http="httptools",
+        http=JoiningProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -16,7 +16,7 @@ from swarmgate.http.standing import Alive, Loading, Readiness, Version
 from swarmgate.http.wire.chat import ChatBody
 from swarmgate.http.wire.chat_documents import ChatCompletion, ChatCompletionChunk
 from swarmgate.http.wire.completion import CompletionBody
-from swarmgate.http.wire.completion_forms import Completion
+from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
 from swarmgate.http.wire.models import ModelDocument, ModelList
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
@@ -34,6 +34,7 @@ _STRUCTS: tuple[type, ...] = (
     ChatCompletionChunk,
     CompletionBody,
     Completion,
+    CompletionChunk,
     EmbeddingBody,
     EmbeddingList,
     ModelDocument,
@@ -101,7 +102,7 @@ def _paths() -> _Json:
             "chat", "Answer a chat.", ChatBody, _answer(ChatCompletion, ChatCompletionChunk), session=True
         ),
         "/v1/completions": _posted(
-            "complete", "Continue a text.", CompletionBody, _answer(Completion, Completion), session=True
+            "complete", "Continue a text.", CompletionBody, _answer(Completion, CompletionChunk), session=True
         ),
         "/v1/embeddings": _posted("embed", "Embed texts.", EmbeddingBody, _content(EmbeddingList)),
         "/v1/models": _read("models", "List the models.", {200: ("All models.", _content(ModelList))}, 401, 500),
@@ -206,6 +207,16 @@ def _content(kind: type) -> _Json:
 
 
 def _answer(whole: type, chunk: type) -> _Json:
-    """Return a whole document's content, and that of a stream of which each event is a *chunk*."""
-    events = f"Server-sent events, each a {chunk.__name__} or an ErrorDocument, at last `[DONE]`."
-    return _content(whole) | {"text/event-stream": {"schema": {"type": "string", "description": events}}}
+    """Return a whole document's content, and that of a stream whose events are of the kind *chunk*.
+
+    Before OpenAPI 3.2 the schema of an event stream describes one event.
+    """
+    events = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (chunk, ErrorDocument)]
+    data: _Json = {
+        "anyOf": [
+            {"const": "[DONE]", "description": "The end of the stream."},
+            {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": events}},
+        ]
+    }
+    event = {"type": "object", "properties": {"data": data}, "required": ["data"]}
+    return _content(whole) | {"text/event-stream": {"schema": event}}

@@ -8,7 +8,7 @@ from swarmgate.chat import Delta, ModelCard, TextPrompt, TokenLogprob, TokenProm
 from swarmgate.errors import RequestError
 from swarmgate.http.wire.asked import Caller, Generating
 from swarmgate.http.wire.completion import CompletionBody, completion
-from swarmgate.http.wire.completion_forms import Completion
+from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.reading import read
 
 _CARDS = (ModelCard(name="m"),)
@@ -32,6 +32,8 @@ def streamed(asked: Generating, *deltas: Delta) -> list[dict[str, Any]]:
     stream = b"".join(asked.form.take(0, delta) for delta in deltas) + asked.form.close()
     *chunks, done, rest = stream.split(b"\n\n")
     assert (done, rest) == (b"data: [DONE]", b"")
+    for chunk in chunks:
+        msgspec.json.decode(chunk.removeprefix(b"data: "), type=CompletionChunk)  # as it is documented
     return [msgspec.json.decode(chunk.removeprefix(b"data: ")) for chunk in chunks]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from swarmgate.chat import Delta, Finish, TokenLogprob, Usage
 from swarmgate.http.wire.chat_documents import finite, spoken
@@ -40,6 +40,18 @@ class Completion(Struct, kw_only=True):
     choices: list[TextChoice]
     usage: UsageDocument
     system_fingerprint: str | None = None
+
+
+class CompletionChunk(Struct, kw_only=True):
+    """One server-sent event of a streamed answer; *usage* only where it was asked for."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[TextChoice]
+    system_fingerprint: str | None = None
+    usage: UsageDocument | UnsetType | None = UNSET
 
 
 class TextChunks:

@@ -9,8 +9,15 @@ from simulated_cache import SimulatedCache
 from swarmgate_backend_llamacpp.engine.batching import Batcher, Task
 
 Prompt = tuple[int, ...]
+
+
+def joined(head: list[int], tail: list[int]) -> Prompt:
+    """Return *head* eight times over, so that prompts often begin alike, and *tail*."""
+    return tuple(head * 8 + tail)
+
+
 prompts = st.builds(
-    lambda head, tail: tuple(head * 8 + tail),
+    joined,
     st.lists(st.integers(0, 1), min_size=1, max_size=6),
     st.lists(st.integers(0, 3), max_size=20),
 )

@@ -71,6 +71,7 @@ class Caller:
     """Takes everything for one call."""
 
     called = True
+    complete = False
 
     def feed(self, text: str) -> Said:
         """Take all text as arguments."""
@@ -88,6 +89,16 @@ def test_a_call_ends_the_answer_as_one() -> None:
     last = answer.finish("stop")
     assert (last.finish, last.text) == ("tool_calls", "!")
     assert AnswerText(byte_piece, (), Caller()).finish("length").finish == "length"
+
+
+def test_the_one_call_allowed_ends_the_answer() -> None:
+    """When the parser has all it may have, the answer is over."""
+    caller = Caller()
+    answer = AnswerText(byte_piece, (), caller)
+    answer.feed(ord("x"))
+    assert not answer.stopped
+    caller.complete = True
+    assert answer.stopped
 
 
 @given(st.lists(st.binary(min_size=1, max_size=3), max_size=20), st.integers(0, 20))

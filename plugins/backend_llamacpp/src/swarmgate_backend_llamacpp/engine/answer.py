@@ -42,6 +42,11 @@ class Parser(Protocol):
         """Return whether a tool call was made."""
         ...
 
+    @property
+    def complete(self) -> bool:
+        """Return whether all that may be called has been called, and the rest would be thrown away."""
+        ...
+
     def feed(self, text: str) -> Parsed:
         """Take *text* in and return what is certain now."""
         ...
@@ -66,8 +71,8 @@ class AnswerText:
 
     @property
     def stopped(self) -> bool:
-        """Return whether a stop string was met; nothing more is to be fed then."""
-        return self._stopped
+        """Return whether a stop string was met, or the one call made; nothing more is to be fed then."""
+        return self._stopped or (self._parser is not None and self._parser.complete)
 
     def feed(self, token: int) -> Delta:
         """Take one token in and return what can be said now, perhaps nothing."""

@@ -64,6 +64,7 @@ class Sampler:
             self.close()
             raise
         self._length = llama_cpp.llama_sampler_chain_n(self._chain)
+        self._plain = self._greedy and self._grammar is None and self._length == 1
 
     def __repr__(self) -> str:
         return f"<Sampler seed {self._seed} position {self._position}{' grammar' if self._grammar else ''}>"
@@ -77,6 +78,9 @@ class Sampler:
 
     def sample(self, context: Any, row: int) -> int:
         """Draw the token that follows the batch's *row*, and remember it."""
+        if self._plain:  # a third of the time of building llama.cpp's array of candidates
+            self._position += 1
+            return int(row_logits(context, row, self._size).argmax())
         if self._grammar is not None:
             token = self._sample_by_grammar(context, row)
             self._remember(token)

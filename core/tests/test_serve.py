@@ -20,7 +20,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.echo import EchoOptions
 from swarmgate.errors import ConfigError
 from swarmgate.parts import BACKEND, BALANCER, LEDGER, SPLITTER, NoOptions, Options, Part, Slot
-from swarmgate.serve import keys_of, run_until
+from swarmgate.serve import run_until
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 pytestmark = pytest.mark.anyio
@@ -178,21 +178,3 @@ async def test_an_open_door_is_warned_of(tmp_path: Path) -> None:
         assert gateway.url.startswith("http://127.0.0.1:")
     async with running(blueprint(tmp_path, listen="0.0.0.0:0", api_keys=("k",))) as gateway:
         assert not [said for said in gateway.said if isinstance(said, Warned)]
-
-
-async def test_keys_come_from_a_file_too(tmp_path: Path) -> None:
-    """The file's lines are keys beside those of the table; comments and empty lines are not."""
-    path = tmp_path / "keys"
-    path.write_text("# ours\n\none\n two \n", encoding="utf-8")
-    assert await keys_of(Settings(api_keys=("zero",), api_key_file=str(path))) == ("zero", "one", "two")
-    assert await keys_of(Settings()) == ()
-
-
-@pytest.mark.parametrize("content", [b"", b"# none\n", b"\xff\xfe", None])
-async def test_a_file_without_keys_lets_nobody_in(tmp_path: Path, content: bytes | None) -> None:
-    """A file that is empty, missing or no text is an error, never an open door."""
-    path = tmp_path / "keys"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ConfigError, match="api_key_file"):
-        await keys_of(Settings(api_key_file=str(path)))

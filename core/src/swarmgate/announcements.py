@@ -16,7 +16,7 @@ _FULL = 100
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the backend called *name* is on its way to being ready."""
+    """How far the model called *name* is on its way to being ready."""
 
     name: str
     health: Health

@@ -22,12 +22,13 @@ from swarmgate.assembly import Assembly, assemble
 from swarmgate.background import background
 from swarmgate.config.blueprint import Blueprint
 from swarmgate.config.settings import Settings
-from swarmgate.errors import ConfigError
 from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
 from swarmgate.http.writes import JoiningProtocol
 from swarmgate.listening import listen, only_here, url_of
 from swarmgate.metrics import Metrics
+from swarmgate.nouns import Health
+from swarmgate.parts import BACKEND
 
 _log = structlog.get_logger("swarmgate.serve")
 _RELEASE = version("swarmgate-core")
@@ -44,7 +45,7 @@ async def run(blueprint: Blueprint, *, announce: Announce) -> None:
     *announce* hears how the models come along, and what is served when they are ready.
 
     Raises:
-        ConfigError: the address cannot be listened on, or the file of keys not be read.
+        ConfigError: the address cannot be listened on.
         PluginError: a part could not be opened, or failed for good.
         EngineError: no backend at all can load its model.
 
@@ -56,7 +57,7 @@ async def run(blueprint: Blueprint, *, announce: Announce) -> None:
 async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, announce: Announce) -> None:
     """Do the same until *wishes* yields, once for an orderly stop and twice for a quick one."""
     settings = blueprint.settings
-    keys = await keys_of(settings)
+    keys = settings.api_keys  # those of api_key_file are among them
     sockets = await listen(settings.listen)
     try:
         async with assemble(blueprint) as assembly:
@@ -95,28 +96,6 @@ class Server(uvicorn.Server):
             self.stopped.set()
 
 
-async def keys_of(settings: Settings) -> tuple[str, ...]:
-    """Return the API keys of *settings*, those of the file included.
-
-    Raises:
-        ConfigError: the file cannot be read, or has no keys: nobody means to let everybody in.
-
-    """
-    if settings.api_key_file is None:
-        return settings.api_keys
-    try:
-        text = await anyio.Path(settings.api_key_file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"api_key_file {settings.api_key_file!r} cannot be read: {error}; one key to a line"
-        ) from None
-    lines = (line.strip() for line in text.splitlines())
-    keys = tuple(line for line in lines if line and not line.startswith("#"))
-    if not keys:
-        raise ConfigError(f"api_key_file {settings.api_key_file!r} has no keys; write one to a line")
-    return (*settings.api_keys, *keys)
-
-
 def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door:
     metrics = Metrics(_RELEASE)
     metrics.watch(assembly.dispatcher)
@@ -146,7 +125,13 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 async def _introduce(assembly: Assembly, url: str, keys: bool, announce: Announce) -> None:  # noqa: FBT001  # start_soon
     _log.info("serve.listening", address=url)
-    await assembly.wait_ready(lambda name, health: announce(Progress(name, health)))
+    backends = assembly.all(BACKEND)
+
+    def tell(part: str, health: Health) -> None:
+        models = ", ".join(card.name for card in backends[part].models())
+        announce(Progress(models or part, health))
+
+    await assembly.wait_ready(tell)
     cards = tuple(card for card in assembly.dispatcher.models() if assembly.dispatcher.health(card.name).ready)
     _log.info("serve.ready", models=[card.name for card in cards])
     announce(Serving(url, cards, keys))

@@ -28,7 +28,7 @@ class LlamaOptions(Options, frozen=True):
     #: Tokens the KV cache holds for all answers and kept prompts; 0: context_size, or 2048 a slot if that is more.
     kv_size: Count = 0
     #: Prompts kept for their prefix after their answers have ended; 0 keeps none and shares nothing.
-    kept_prompts: Annotated[int, Meta(ge=0, le=64)] = 16
+    kept_prompts: Annotated[int, Meta(ge=0, le=64)] = 8
     #: Most tokens computed in one step (llama.cpp's n_batch and n_ubatch).
     batch_size: Annotated[int, Meta(ge=32, le=8192)] = 512
     #: Whether an answer is the same, bit for bit, alone or in company, resumed or not (CPU); off reads prompts faster.

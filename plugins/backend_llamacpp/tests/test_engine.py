@@ -259,16 +259,19 @@ async def test_killed_while_loading(tmp_path: Path) -> None:
 
 
 async def test_what_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:
-    """A model llama.cpp does not know fails for good, with its reason; a broken file is found before."""
+    """A model llama.cpp does not know fails for good, with its reason; a broken file without starting anything."""
     async with open_backend(LlamaOptions(model=str(write_unknown_architecture(tmp_path / "m.gguf")))) as backend:
         with pytest.raises(EngineError, match="unknown model architecture: 'unheard-of'"):
             await backend.load(SplitPlan())
         assert backend.health().permanent
         with pytest.raises(EngineError, match="unheard-of"):
             await write(backend, a_request())
-    with pytest.raises(EngineError, match="cut short"):
-        async with open_backend(LlamaOptions(model=str(write_cut_short(tmp_path / "cut.gguf")))):
-            pass
+    async with open_backend(LlamaOptions(model=str(write_cut_short(tmp_path / "cut.gguf")))) as backend:
+        assert backend.health().permanent
+        assert [card.name for card in backend.models()] == ["cut"]
+        with pytest.raises(EngineError, match="is cut short: it has"):
+            await backend.load(SplitPlan())
+        assert backend.pid is None
 
 
 async def test_first_piece_has_the_seed_and_each_piece_its_tokens(tiny: Path) -> None:

@@ -75,8 +75,8 @@ class ResumingChecks:
     async def test_tokens_join_to_the_text(self) -> None:
         """Cutting and joining gives the text again; a space some vocabularies put first is forgiven."""
         async with self.ready() as (backend, card):
-            if not card.vocabulary:
-                pytest.skip("the card has no vocabulary")
+            if not card.vocabulary or not card.abilities & {"chat", "completion"}:
+                pytest.skip("no vocabulary, or that of a model that only reads: such may fold case")
             tokens = await backend.tokenize(TokenizeRequest(model=card.name, text=_TEXT))
             assert all(0 <= token.id < card.vocabulary for token in tokens)
             joined = await backend.detokenize(card.name, [token.id for token in tokens])

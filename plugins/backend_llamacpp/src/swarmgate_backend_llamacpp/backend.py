@@ -37,7 +37,7 @@ from swarmgate.api import (
 )
 
 from swarmgate_backend_llamacpp.bundled import find_model
-from swarmgate_backend_llamacpp.card import draw_card
+from swarmgate_backend_llamacpp.card import draw_card, plain_name
 from swarmgate_backend_llamacpp.gguf_file import read_gguf
 from swarmgate_backend_llamacpp.messages import (
     Cancel,
@@ -90,18 +90,21 @@ class _Answer:
 class LlamaBackend:
     """One model in one engine child; a dead engine is replaced, and whoever waited is told."""
 
-    def __init__(self, options: LlamaOptions, path: Path, card: ModelCard) -> None:
+    def __init__(self, options: LlamaOptions, path: Path, card: ModelCard, *, fault: str | None = None) -> None:
+        """*fault* says why the model cannot be served at all, whatever is tried."""
         self._options, self._path, self._card = options, path, card
         self._health = Health(ready=False, reason="not loaded yet")
         self._numbers = count(1)
         self._answers: dict[int, _Answer] = {}
         self._settled = anyio.Event()
         self._deaths = 0
-        self._failed: str | None = None
+        self._failed = fault
         self._child: Child[Any] | None = None
         self._stack = AsyncExitStack()
         self._tasks: TaskGroup | None = None
         self._log = structlog.get_logger("swarmgate.llamacpp").bind(model=self._card.name)
+        if fault is not None:
+            self._give_up(fault)
 
     def __repr__(self) -> str:
         return f"<LlamaBackend {self._card.name} {self._health.reason or 'ready'}, {len(self._answers)} answers>"
@@ -141,7 +144,7 @@ class LlamaBackend:
         """Start the engine and wait until it is ready."""
         if self._tasks is None:
             raise EngineError(f"the backend of {self._card.name!r} is not open")
-        if self._child is None:
+        if self._child is None and self._failed is None:
             self._health = Health(ready=False, reason="loading", progress=0.0)
             self._child = Child(
                 f"engine of {self._card.name}",
@@ -262,17 +265,22 @@ class LlamaBackend:
 async def open_backend(options: LlamaOptions) -> AsyncGenerator[LlamaBackend]:
     """Read the model file's head; the engine starts when it is told to load.
 
+    A file that is no sound GGUF makes a backend that has failed for good: other models are served all the same.
+
     Raises:
         ConfigError: there is no model to serve.
-        EngineError: the file is no sound GGUF.
 
     """
     path = find_model(options.model)
 
-    def read() -> ModelCard:
-        return draw_card(read_gguf(path), options)
+    def read() -> tuple[ModelCard, str | None]:
+        try:
+            return draw_card(read_gguf(path), options), None
+        except EngineError as error:
+            return ModelCard(name=options.name or plain_name(path), aliases=options.aliases), str(error)
 
-    async with LlamaBackend(options, path, await anyio.to_thread.run_sync(read)) as backend:
+    card, fault = await anyio.to_thread.run_sync(read)
+    async with LlamaBackend(options, path, card, fault=fault) as backend:
         yield backend
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from swarmgate.api import Ability, EngineError, ModelCard
 
 from swarmgate_backend_llamacpp.gguf_file import GgufFile
@@ -28,7 +30,7 @@ def draw_card(file: GgufFile, options: LlamaOptions) -> ModelCard:
         context = min(context, train)
     abilities: frozenset[Ability] = frozenset({"embedding"} if embeds else {"chat", "completion"})
     return ModelCard(
-        name=options.name or _plain_name(file),
+        name=options.name or plain_name(file.path),
         aliases=options.aliases,
         abilities=abilities,
         slots=options.slots,
@@ -61,6 +63,6 @@ def _embeds(file: GgufFile, options: LlamaOptions) -> bool:
     return pooling > 0 or causal is False
 
 
-def _plain_name(file: GgufFile) -> str:
-    name = file.path.name.removesuffix(".gguf")
-    return name.split("-00001-of-")[0]
+def plain_name(path: Path) -> str:
+    """Return what a model is called when nobody gave it a name: its file's, less the number of its part."""
+    return path.name.removesuffix(".gguf").split("-00001-of-")[0]

@@ -1,4 +1,4 @@
-"""What ``gateway run`` has to say to whoever started it.  Words only: the command line prints them."""
+"""What ``gateway run`` and ``gateway worker`` tell whoever started them.  Words only: the command line prints them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from swarmgate.chat import ModelCard
-from swarmgate.nouns import Health
+from swarmgate.nouns import Health, Loan
 
 _FULL = 100
+_GIGABYTE = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,27 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Lending:
+    """What a worker lends now; *address* is what others dial."""
+
+    part: str
+    loan: Loan
+    address: str
+
+    @property
+    def command(self) -> str:
+        """Return the command that uses this worker, ready to be pasted into a shell on another machine."""
+        return f'LLAMACPP_GRPC_SERVERS="{self.address}" gateway run --model FILE.gguf'
+
+    def __str__(self) -> str:
+        labels = self.loan.labels
+        facts = [labels["devices"]] if labels.get("devices") else []
+        if labels.get("memory_bytes", "").isdigit():
+            facts.append(f"{int(labels['memory_bytes']) / _GIGABYTE:.1f} GB of memory")
+        return f"{self.part} lends {', '.join(facts) or 'this machine'} on {self.loan.endpoint}\n\n  {self.command}\n"
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The gateway stops; *answers* under way get up to *seconds* to finish."""
 
@@ -94,5 +116,5 @@ class Stopping:
         return f"stopping: up to {self.seconds:g} s for {answers} to finish; once more to stop now"
 
 
-Announcement = Progress | Serving | Warned | Stopping
+Announcement = Progress | Serving | Lending | Warned | Stopping
 Announce = Callable[[Announcement], None]

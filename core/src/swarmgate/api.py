@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarmgate.background import background
 from swarmgate.chat import (
     Ability,
     ChatPrompt,
@@ -137,6 +138,7 @@ __all__ = [
     "WireError",
     "Word",
     "Worker",
+    "background",
     "encode_frame",
     "hookimpl",
 ]

@@ -128,7 +128,7 @@ async def assemble(blueprint: Blueprint) -> AsyncGenerator[Assembly]:
         for slot in SLOTS:
             for choice in chosen:
                 if choice.slot.name == slot.name:
-                    assembly.add(slot, choice.part.name, await _open(choice, context, stack))
+                    assembly.add(slot, choice.part.name, await open_part(choice, context, stack))
         reach = by_scheme(_schemes(assembly.all(TRANSPORT)))
         tasks = await stack.enter_async_context(background())
         for name, discovery in assembly.all(DISCOVERY).items():
@@ -139,7 +139,13 @@ async def assemble(blueprint: Blueprint) -> AsyncGenerator[Assembly]:
         yield assembly
 
 
-async def _open(choice: Choice, context: PartContext, stack: AsyncExitStack) -> object:
+async def open_part(choice: Choice, context: PartContext, stack: AsyncExitStack) -> object:
+    """Open what *choice* says, for as long as *stack* is.
+
+    Raises:
+        PluginError: it could not be opened, or is not what its slot asks.
+
+    """
     slot, part = choice.slot, choice.part
     try:
         thing = await stack.enter_async_context(part.open(choice.options, context))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import platform
 import socket
 
 import anyio
@@ -81,3 +82,30 @@ def url_of(address: str, sockets: tuple[socket.socket, ...]) -> str:
 def only_here(sockets: tuple[socket.socket, ...]) -> bool:
     """Return whether nobody but this machine can reach *sockets*."""
     return all(ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback for listener in sockets)
+
+
+def is_here(host: str) -> bool:
+    """Return whether *host* plainly is this machine, reachable by nobody else."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+
+
+def dialled(host: str) -> str:
+    """Return what others dial to reach what listens on *host*: where that means all, the address they see."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IPv4
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.setblocking(False)
+            # of a datagram socket: asks for the route, sends nothing; the address is one for documentation
+            probe.connect(("192.0.2.1" if family == socket.AF_INET else "2001:db8::1", 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return platform.node()

@@ -8,6 +8,7 @@ from swarmgate.cli.verbs import OpenGroup, Verb, examples
 
 _VERBS = {
     "run": Verb("swarmgate.cli.run", "run", "Serve the configured models over HTTP."),
+    "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "config": Verb("swarmgate.cli.config", "config", "Write, check and explain the configuration."),
     "plugins": Verb("swarmgate.cli.plugins", "plugins", "Look at what is installed."),
     "version": Verb("swarmgate.cli.version", "version", "Show the versions of everything."),

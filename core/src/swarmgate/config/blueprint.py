@@ -12,10 +12,10 @@ import msgspec
 from swarmgate.config.decode import Given, decode
 from swarmgate.config.faults import Fault, FaultyConfig, Place, fault, suggest
 from swarmgate.config.fields import fields_of
-from swarmgate.config.layers import KeyReader, Layer, Sources, read_keys
+from swarmgate.config.layers import PREFIX, KeyReader, Layer, Sources, read_keys
 from swarmgate.config.settings import Settings
 from swarmgate.errors import ConfigError, PluginError
-from swarmgate.parts import BACKEND, SLOTS, Options, Part, Slot
+from swarmgate.parts import BACKEND, SLOTS, WORKER, Options, Part, Slot
 from swarmgate.plugins import Catalogue, Entry
 
 #: Where a value comes from that nobody gave.
@@ -75,6 +75,19 @@ def draw(sources: Sources, catalogue: Catalogue, *, read: KeyReader = read_keys)
     return _Draft(sources, catalogue, read).finish()
 
 
+def draw_worker(sources: Sources, catalogue: Catalogue, name: str, flags: Mapping[str, Any]) -> tuple[Settings, Choice]:
+    """Choose the lender called *name* with the options that *flags*, the environment and files give it.
+
+    *flags* are keyed by option; the variable of an option is ``GATEWAY_WORKER_<OPTION>``, and the
+    table ``[worker]`` counts if it chose the same part.
+
+    Raises:
+        FaultyConfig: with every fault there is in what a worker needs.
+
+    """
+    return _Draft(sources, catalogue, read_keys).finish_worker(name, flags)
+
+
 class _Draft:
     """A blueprint in the making: what was found wrong so far is in *faults*."""
 
@@ -91,6 +104,29 @@ class _Draft:
         if self.faults:
             raise FaultyConfig(self.faults)
         return Blueprint(settings, choices, MappingProxyType(origins))
+
+    def finish_worker(self, name: str, flags: Mapping[str, Any]) -> tuple[Settings, Choice]:
+        self._tables_are_known()
+        settings, _ = self._settings()
+        choice = self._lend(name, Sources(flags=flags))
+        if self.faults or choice is None:
+            raise FaultyConfig(self.faults)
+        return settings, choice
+
+    def _lend(self, name: str, flags: Sources) -> Choice | None:
+        place = Place(f"gateway worker {name}", rank=len(self.sources.files))
+        try:
+            entry = self.catalogue.find(WORKER, name)
+        except PluginError as error:
+            self._fault(place, str(error))
+            return None
+        layer = next((layer for layer in self.sources.files if WORKER.name in layer.data), None)
+        tables = [given for given, _ in self._tables(WORKER, layer)] if layer else []
+        given = next((table for table in tables if "use" in table and table["use"].value == name), dict[str, Given]())
+        for option in (*fields_of(entry.part.options), *flags.flags):
+            said = flags.named(option) or self.sources.variable(f"{PREFIX}WORKER_{option.upper()}")
+            given = {**given, option: said} if said else given
+        return self._decode(entry, {option: each for option, each in given.items() if option != "use"}, place)
 
     def _tables_are_known(self) -> None:
         known = (_SETTINGS, *(slot.name for slot in SLOTS))

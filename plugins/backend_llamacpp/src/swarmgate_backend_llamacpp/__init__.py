@@ -1,4 +1,4 @@
-"""llama.cpp as a backend: continuous batching in a supervised child process."""
+"""llama.cpp as a backend, and this machine lent to llama.cpp elsewhere; each in a supervised child process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from swarmgate.api import Backend, Part, PartContext, hookimpl
+from swarmgate.api import Backend, Lender, Part, PartContext, hookimpl
 
-from swarmgate_backend_llamacpp.options import LlamaOptions
+from swarmgate_backend_llamacpp.options import LlamaCppRpcOptions, LlamaOptions
 
 
 @asynccontextmanager
@@ -20,6 +20,14 @@ async def open_llamacpp(options: LlamaOptions, context: PartContext) -> AsyncGen
         yield backend
 
 
+@asynccontextmanager
+async def open_llama_cpp_rpc(options: LlamaCppRpcOptions, context: PartContext) -> AsyncGenerator[Lender]:
+    """Open the lender; the server starts when it is asked to lend."""
+    from swarmgate_backend_llamacpp.rpc.lender import RpcLender  # importing a plugin is light
+
+    yield RpcLender(options.resolved(), context.state_dir)
+
+
 @hookimpl
 def swarmgate_backend() -> list[Part[Any, Backend]]:
     """Offer the backend ``llamacpp``."""
@@ -29,5 +37,20 @@ def swarmgate_backend() -> list[Part[Any, Backend]]:
             "Serves a GGUF model with llama.cpp: many answers at once, in a process of its own.",
             LlamaOptions,
             open_llamacpp,
+        )
+    ]
+
+
+@hookimpl
+def swarmgate_worker() -> list[Part[Any, Lender]]:
+    """Offer the lender ``llama_cpp_rpc``."""
+    options = ("listen", "memory_mb", "threads", "device", "tensor_cache", "cache_dir", "llama_cpp_args")
+    return [
+        Part(
+            "llama_cpp_rpc",
+            "Lends memory and compute to llama.cpp on other machines, to one at a time.",
+            LlamaCppRpcOptions,
+            open_llama_cpp_rpc,
+            environ={f"GATEWAY_WORKER_{option.upper()}": option for option in options},
         )
     ]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 from swarmgate.api import PATH, Options
+
+from swarmgate_backend_llamacpp.rpc.arguments import DEFAULT_LISTEN, Arguments, read
 
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 Count = Annotated[int, Meta(ge=0)]
@@ -67,3 +70,40 @@ class LlamaOptions(Options, frozen=True):
     chat_template_file: Annotated[str, PATH] | None = None
     #: Whether llama.cpp's own messages go into the log (at level debug).
     verbose: bool = False
+
+
+_PORT = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
+_LISTEN = rf"^(\[[0-9A-Fa-f:.]+(%[^\s\[\]]+)?\]|[^:\s\[\]]+):{_PORT}\Z"
+
+
+class LlamaCppRpcOptions(Options, frozen=True):
+    """The options of ``use = "llama_cpp_rpc"``."""
+
+    #: Address and port for those who borrow; port 0 takes a free one.  There is neither encryption nor a password,
+    #: so nobody but this machine is let in unless you say so: 0.0.0.0 lets everybody in.
+    listen: Annotated[str, Meta(pattern=_LISTEN, examples=["127.0.0.1:50052"])] = DEFAULT_LISTEN
+    #: Most memory to lend, over all devices, in megabytes (1,048,576 bytes); unset: all that is free.
+    memory_mb: Annotated[int, Meta(ge=1)] | None = None
+    #: Threads that compute on the CPU; 0: physical cores less one.
+    threads: Count = 0
+    #: Devices to lend, divided by commas, such as "CUDA0,CUDA1"; unset: all but the CPU, or if there is no other, that.
+    device: str = ""
+    #: Whether to keep the tensors that were sent, so that a model's second load need not send them again.
+    tensor_cache: bool = True
+    #: Folder for these tensors; nothing is ever removed from it.  Unset: the folder "tensors" of the state folder.
+    cache_dir: Annotated[str, PATH] | None = None
+    #: The same in the words of llama.cpp's own rpc-server; what is said here goes before the other options.
+    llama_cpp_args: Annotated[str, Meta(examples=["-H 0.0.0.0 -p 50052 -m 4096"])] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse arguments that cannot be read."""
+        try:
+            read(self.llama_cpp_args)
+        except ValueError as error:
+            raise ValueError(f"llama_cpp_args: {error}") from None
+
+    def resolved(self) -> LlamaCppRpcOptions:
+        """Return the options with what *llama_cpp_args* says in its place."""
+        said: Arguments = read(self.llama_cpp_args)
+        given = {name: value for name, value in said._asdict().items() if value is not None}
+        return msgspec.structs.replace(self, llama_cpp_args="", **given)

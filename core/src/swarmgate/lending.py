@@ -1,0 +1,68 @@
+"""Holds a lender open until a signal says otherwise: what ``gateway worker`` does."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import cast
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from swarmgate.announcements import Announce, Lending, Stopping, Warned
+from swarmgate.assembly import open_part
+from swarmgate.background import background
+from swarmgate.config.blueprint import Choice
+from swarmgate.config.settings import Settings
+from swarmgate.contracts import Lender
+from swarmgate.identity import establish
+from swarmgate.listening import dialled, is_here
+from swarmgate.nouns import Endpoint
+from swarmgate.parts import PartContext
+
+_log = structlog.get_logger("swarmgate.lending")
+
+
+async def run(settings: Settings, choice: Choice, *, announce: Announce) -> None:
+    """Lend what *choice* says until SIGINT or SIGTERM, then close it in order.
+
+    *announce* hears what is lent, and where.
+
+    Raises:
+        ConfigError: the state folder cannot be used.
+        PluginError: the lender could not be opened.
+        EngineError: it would not start; the message says why.
+
+    """
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as wishes:
+        await run_until(wishes, settings, choice, announce=announce)
+
+
+async def run_until(wishes: AsyncIterator[object], settings: Settings, choice: Choice, *, announce: Announce) -> None:
+    """Do the same until *wishes* yields."""
+    with anyio.CancelScope() as scope:
+
+        async def stop() -> None:
+            await anext(wishes)
+            announce(Stopping(answers=0, seconds=0))
+            scope.cancel()
+
+        async with background() as tasks:
+            tasks.start_soon(stop)
+            await _lend(settings, choice, announce)
+
+
+async def _lend(settings: Settings, choice: Choice, announce: Announce) -> None:
+    state_dir = settings.state_path()
+    node, _ = await anyio.to_thread.run_sync(establish, state_dir, settings.name)
+    async with AsyncExitStack() as stack:
+        lender = cast("Lender", await open_part(choice, PartContext(node, state_dir), stack))
+        loan = await stack.enter_async_context(lender.lend())
+        endpoint = loan.endpoint
+        _log.info("lending.began", part=choice.part.name, address=str(endpoint), **loan.labels)
+        if not is_here(endpoint.host):
+            announce(Warned(f"{endpoint} has neither encryption nor a password: let only a network you trust reach it"))
+        announce(Lending(choice.part.name, loan, str(Endpoint(dialled(endpoint.host), endpoint.port))))
+        await anyio.sleep_forever()

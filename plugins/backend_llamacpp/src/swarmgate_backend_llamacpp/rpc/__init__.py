@@ -1,0 +1,1 @@
+"""Lends this machine to llama.cpp elsewhere, and asks others for theirs."""

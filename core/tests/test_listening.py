@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from swarmgate.errors import ConfigError
-from swarmgate.listening import listen, only_here, url_of
+from swarmgate.listening import dialled, is_here, listen, only_here, url_of
 
 pytestmark = pytest.mark.anyio
 
@@ -57,3 +57,27 @@ async def test_everywhere_is_reached_from_here() -> None:
     with closing(await listen("0.0.0.0:0")) as sockets:
         assert url_of("0.0.0.0:0", sockets).startswith("http://127.0.0.1:")
         assert not only_here(sockets)
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104 -- compared, not bound
+        ("10.0.0.5", False),
+        ("a.lan", False),
+    ],
+)
+def test_only_loopback_is_here(host: str, here: bool) -> None:
+    """All else can be reached by others, or may be."""
+    assert is_here(host) is here
+
+
+def test_what_others_dial_is_no_wildcard() -> None:
+    """A wildcard becomes an address or a name of this machine; what is one already stays."""
+    assert dialled("10.0.0.5") == "10.0.0.5"
+    assert dialled("a.lan") == "a.lan"
+    assert dialled("0.0.0.0") not in {"", "0.0.0.0"}  # noqa: S104 -- compared, not bound
+    assert dialled("::") not in {"", "::"}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
 
 import anyio
@@ -41,20 +41,27 @@ async def run(settings: Settings, choice: Choice, *, announce: Announce) -> None
 
 
 async def run_until(wishes: AsyncIterator[object], settings: Settings, choice: Choice, *, announce: Announce) -> None:
-    """Do the same until *wishes* yields."""
+    """Do the same until *wishes* yields, once for an orderly end and twice for a quick one."""
+    lending, ending = anyio.Event(), anyio.Event()
     with anyio.CancelScope() as scope:
 
         async def stop() -> None:
             await anext(wishes)
             announce(Stopping(answers=0, seconds=0))
+            if lending.is_set():
+                ending.set()
+                await anext(wishes)
             scope.cancel()
 
         async with background() as tasks:
             tasks.start_soon(stop)
-            await _lend(settings, choice, announce)
+            async with _lent(settings, choice, announce):
+                lending.set()
+                await ending.wait()
 
 
-async def _lend(settings: Settings, choice: Choice, announce: Announce) -> None:
+@asynccontextmanager
+async def _lent(settings: Settings, choice: Choice, announce: Announce) -> AsyncGenerator[None]:
     state_dir = settings.state_path()
     node, _ = await anyio.to_thread.run_sync(establish, state_dir, settings.name)
     async with AsyncExitStack() as stack:
@@ -65,4 +72,4 @@ async def _lend(settings: Settings, choice: Choice, announce: Announce) -> None:
         if not is_here(endpoint.host):
             announce(Warned(f"{endpoint} has neither encryption nor a password: let only a network you trust reach it"))
         announce(Lending(choice.part.name, loan, str(Endpoint(dialled(endpoint.host), endpoint.port))))
-        await anyio.sleep_forever()
+        yield

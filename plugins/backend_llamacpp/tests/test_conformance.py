@@ -7,10 +7,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from swarmgate.api import Backend
-from swarmgate.testing import BackendContract, PluginContract
+from swarmgate.api import Backend, Lender
+from swarmgate.testing import BackendContract, LenderContract, PluginContract
 from swarmgate_backend_llamacpp.backend import LlamaBackend, open_backend
-from swarmgate_backend_llamacpp.options import LlamaOptions
+from swarmgate_backend_llamacpp.options import LlamaCppRpcOptions, LlamaOptions
+from swarmgate_backend_llamacpp.rpc.lender import RpcLender
 
 
 class TestPlugin(PluginContract):
@@ -61,3 +62,20 @@ class TestEmbedder(LlamaContract):
     @pytest.fixture(autouse=True)
     def _embedder(self, embedder: Path) -> None:
         self.path = embedder
+
+
+@pytest.mark.engine
+class TestLender(LenderContract):
+    """A lender of this machine."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def make(self) -> AbstractAsyncContextManager[Lender]:
+        """Return an open lender."""
+        return self._open()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[Lender]:
+        yield RpcLender(LlamaCppRpcOptions(listen="127.0.0.1:0", threads=1), self.folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import cast
 
 import anyio
 from anyio.abc import SocketStream
@@ -24,6 +23,7 @@ from swarmgate_backend_llamacpp.rpc.lease import (
     Refused,
     lenders_words,
 )
+from swarmgate_backend_llamacpp.rpc.reasons import reason
 
 _CHUNK = 1 << 16
 _RELEASE = version("swarmgate-backend-llamacpp")
@@ -90,9 +90,9 @@ class Lease:
         await self._lost.wait()
         return self._reason
 
-    def lose(self, reason: str) -> None:
+    def lose(self, why: str) -> None:
         """Note that the worker is gone."""
-        self._reason = reason
+        self._reason = why
         self._lost.set()
 
 
@@ -269,14 +269,4 @@ async def _patience(endpoint: Endpoint, seconds: float) -> AsyncGenerator[None]:
             " or one that is in use"
         ) from None
     except (OSError, UnicodeError) as error:
-        raise Unreachable(f"nothing answers at {endpoint}: {_reason(error)}") from None
-
-
-def _reason(error: BaseException) -> str:
-    """Return what the system said, without the wrapping that dialling several addresses adds."""
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return "; ".join(dict.fromkeys(map(_reason, group.exceptions)))
-    if error.__cause__ is not None:
-        return _reason(error.__cause__)
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+        raise Unreachable(f"nothing answers at {endpoint}: {reason(error)}") from None

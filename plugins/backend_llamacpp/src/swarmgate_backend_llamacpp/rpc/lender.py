@@ -19,6 +19,7 @@ from swarmgate_backend_llamacpp.options import LlamaCppRpcOptions
 from swarmgate_backend_llamacpp.rpc.lease import SILENCE_SECONDS, Device, Facts
 from swarmgate_backend_llamacpp.rpc.listener import Listener
 from swarmgate_backend_llamacpp.rpc.messages import FromChild, Report, Reported, Serve, ServeFailed, Serving
+from swarmgate_backend_llamacpp.rpc.reasons import reason
 
 _MEBIBYTE = 1 << 20
 _LOOPBACK = "127.0.0.1"
@@ -183,7 +184,6 @@ async def _listen(address: str, host: str, port: int) -> Any:
     try:
         return await anyio.create_tcp_listener(local_host=host, local_port=port)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise EngineError(
-            f"cannot listen on {address}: {reason}; choose another address with listen (port 0 takes a free one)"
+            f"cannot listen on {address}: {reason(error)}; choose another address with listen (port 0 takes a free one)"
         ) from None

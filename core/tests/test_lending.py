@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from swarmgate.announcements import Announcement, Lending, Stopping, Warned
+from swarmgate.config.blueprint import Choice
+from swarmgate.config.settings import Settings
+from swarmgate.errors import EngineError, PluginError
+from swarmgate.lending import run_until
+from swarmgate.nouns import Endpoint, Loan
+from swarmgate.parts import WORKER, NoOptions, Part, PartContext
+
+pytestmark = pytest.mark.anyio
+
+
+class Shed:
+    """A lender that notes what happens to it."""
+
+    def __init__(self, host: str = "127.0.0.1", error: Exception | None = None) -> None:
+        self.host, self.error = host, error
+        self.events: list[str] = []
+        self.context: PartContext | None = None
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncGenerator[Loan]:
+        if self.error is not None:
+            raise self.error
+        self.events.append("lends")
+        try:
+            yield Loan(endpoint=Endpoint(self.host, 50052), labels={"memory_bytes": "2500000000", "devices": "CPU"})
+        finally:
+            self.events.append("lent")
+
+    @asynccontextmanager
+    async def open(self, options: Any, context: PartContext) -> AsyncGenerator[Any]:
+        self.context = context
+        self.events.append("opened")
+        yield self
+        self.events.append("closed")
+
+    @property
+    def choice(self) -> Choice:
+        return Choice(WORKER, Part("shed", "For a test.", NoOptions, self.open), NoOptions())
+
+
+async def run(shed: Shed, folder: Path) -> list[Announcement]:
+    """Let *shed* lend until it has said so, and return all that was announced."""
+    said: list[Announcement] = []
+    wish, wishes = anyio.create_memory_object_stream[object](1)
+
+    def announce(what: Announcement) -> None:
+        said.append(what)
+        if isinstance(what, Lending):
+            wish.send_nowait(None)
+
+    with wish, wishes, anyio.fail_after(10):
+        await run_until(wishes, Settings(state_dir=str(folder / "state"), name="n1"), shed.choice, announce=announce)
+    return said
+
+
+async def test_it_lends_until_told_to_stop(tmp_path: Path) -> None:
+    """The lender is opened with the house's means, told of, and closed in order."""
+    said = await run(shed := Shed(), tmp_path)
+    assert shed.events == ["opened", "lends", "lent", "closed"]
+    assert [type(each) for each in said] == [Lending, Stopping]
+    text = str(said[0])
+    assert text.startswith("shed lends CPU, 2.5 GB of memory on 127.0.0.1:50052\n")
+    assert '  LLAMACPP_GRPC_SERVERS="127.0.0.1:50052" gateway run --model FILE.gguf\n' in text
+    assert shed.context is not None
+    assert (shed.context.node.name, shed.context.state_dir) == ("n1", tmp_path / "state")
+    assert (tmp_path / "state" / "node.json").exists()
+
+
+async def test_everybody_s_address_is_warned_of(tmp_path: Path) -> None:
+    """Who lends to others than this machine learns what protects it: nothing."""
+    said = await run(Shed("0.0.0.0"), tmp_path)  # noqa: S104 -- announced, not bound
+    assert isinstance(said[0], Warned)
+    assert "0.0.0.0:50052 has neither encryption nor a password" in str(said[0])
+    assert isinstance(said[1], Lending)
+    assert not said[1].address.startswith("0.0.0.0")  # noqa: S104 -- likewise
+
+
+async def test_a_wish_during_the_start_is_heard(tmp_path: Path) -> None:
+    """Nothing has been promised yet, so the start is broken off."""
+    wish, wishes = anyio.create_memory_object_stream[object](1)
+    shed = Shed()
+
+    @asynccontextmanager
+    async def slow(options: Any, context: PartContext) -> AsyncGenerator[Any]:
+        wish.send_nowait(None)
+        await anyio.sleep_forever()
+        yield
+
+    shed.open = slow  # type: ignore[method-assign]
+    said: list[Announcement] = []
+    with wish, wishes, anyio.fail_after(10):
+        await run_until(wishes, Settings(state_dir=str(tmp_path)), shed.choice, announce=said.append)
+    assert [type(each) for each in said] == [Stopping]
+
+
+async def test_what_would_not_start_is_told_as_it_is(tmp_path: Path) -> None:
+    """Expected errors come out as themselves, not in groups; others are the part's fault."""
+    with pytest.raises(EngineError, match="the port is taken"):
+        await run(Shed(error=EngineError("the port is taken")), tmp_path)
+
+    @asynccontextmanager
+    async def broken(options: Any, context: PartContext) -> AsyncGenerator[Any]:
+        raise LookupError("x")
+        yield
+
+    shed = Shed()
+    shed.open = broken  # type: ignore[method-assign]
+    with pytest.raises(PluginError, match="worker 'shed' could not be opened: LookupError: x"):
+        await run(shed, tmp_path)

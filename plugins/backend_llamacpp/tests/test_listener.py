@@ -60,6 +60,10 @@ async def a_house(server: Endpoint | None, *, silence_seconds: float = PATIENCE)
         tasks.cancel_scope.cancel()
 
 
+async def hear_once(stream: SocketStream) -> None:
+    await stream.receive()
+
+
 async def heard(stream: SocketStream, data: bytes) -> bytes:
     """Send *data* and return as much of what comes back."""
     await stream.send(data)
@@ -261,7 +265,7 @@ async def test_strangers_are_sent_away() -> None:
 
 async def test_a_dead_server_ends_its_client() -> None:
     """llama.cpp aborts on that; better than to wait for an answer that will not come."""
-    async with a_server(lambda stream: stream.receive()) as server, a_house(server) as house:
+    async with a_server(hear_once) as server, a_house(server) as house:
         async with await house.connect() as stream:
             await stream.send(HELLO)
             assert await is_closed(stream)

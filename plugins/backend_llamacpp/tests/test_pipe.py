@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 import anyio
 import pytest
@@ -21,7 +21,7 @@ class Ends:
         self.count += 1
 
 
-def through(far: Endpoint, ends: Ends) -> object:
+def through(far: Endpoint, ends: Ends) -> AbstractAsyncContextManager[Endpoint]:
     """Hold a pipe to *far*."""
 
     async def serve(stream: SocketStream) -> None:
@@ -30,6 +30,10 @@ def through(far: Endpoint, ends: Ends) -> object:
             await carry(stream, server, near_ended=ends.note)
 
     return a_server(serve)
+
+
+async def hear_once(stream: SocketStream) -> None:
+    await stream.receive()
 
 
 async def test_both_directions_are_carried_to_their_ends() -> None:
@@ -45,7 +49,7 @@ async def test_who_talks_to_a_server_that_has_gone_is_ended(monkeypatch: pytest.
     monkeypatch.setattr(pipe, "_GRACE_SECONDS", 0.1)
     ends = Ends()
     async with (
-        a_server(lambda stream: stream.receive()) as far,
+        a_server(hear_once) as far,
         through(far, ends) as near,
         await anyio.connect_tcp(near.host, near.port) as stream,
     ):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import struct
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 import anyio
 import pytest
@@ -14,7 +14,7 @@ from swarmgate_backend_llamacpp.rpc.lease import LENDER, Facts
 pytestmark = pytest.mark.anyio
 
 
-def foreign(version: bytes = b"\x07\x00\x00", devices: int = 2) -> object:
+def foreign(version: bytes = b"\x07\x00\x00", devices: int = 2) -> AbstractAsyncContextManager[Endpoint]:
     """Return what answers a connection as llama.cpp's own rpc-server does."""
 
     async def answer(stream: SocketStream) -> None:

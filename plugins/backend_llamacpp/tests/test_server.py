@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -33,7 +34,7 @@ class Talk:
         self.process.stdin.write(encode_frame(frame))
         self.process.stdin.flush()
         while True:
-            data = self.process.stdout.read1()
+            data = os.read(self.process.stdout.fileno(), 1 << 16)
             assert data, "it ended"
             for answer in self._splitter.feed(data):
                 return answer

@@ -15,5 +15,6 @@ def reason(error: BaseException) -> str:
         return reason(error.__cause__)
     if isinstance(error, OSError) and error.strerror:
         # the number's own text: loops write the address into strerror
-        return (os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror).lower()
+        number = error.errno or 0
+        return (os.strerror(number) if number > 0 else error.strerror).lower()
     return str(error).lower() or type(error).__name__

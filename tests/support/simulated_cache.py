@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
-from swarmgate_backend_llamacpp.engine.batching import Change, Clear, Compact, Step
+from swarmgate_backend_llamacpp.engine.steps import Change, Clear, Compact, Copy, Forget, Park, Step
 
 
 @dataclass(slots=True)
@@ -25,40 +25,53 @@ class SimulatedCache:
         self._head = self._used = 0
         self._places: dict[int, set[int]] = {}
         self.copied_anew = self.compactions = 0
+        self.parked: dict[int, list[tuple[int, int]]] = {}
 
     def content(self, sequence: int) -> list[tuple[int, int]]:
         """Return *sequence*'s (position, token) in the order its cells lie."""
         places = sorted(self._places.get(sequence, ()))
         return [(cell.position, cell.token) for place in places if (cell := self.cells[place])]
 
-    def change(self, change: Change) -> list[int]:
-        """Do what the engine's loop does for *change*; return the sequences lost by it."""
-        if isinstance(change, Clear):
-            self._remove(change.sequence, 0)
-            return []
-        if isinstance(change, Compact):
-            self.compactions += 1
-            saved = {sequence: sorted(self.content(sequence)) for sequence in change.sequences}
-            for sequence in change.sequences:
+    def change(self, change: Change) -> list[tuple[int, int]]:
+        """Do what the engine's loop does for *change*; return the sequences lost by it, and from what."""
+        match change:
+            case Clear(sequence=sequence):
                 self._remove(sequence, 0)
-            return [
-                sequence
-                for sequence, held in saved.items()
-                if not self._write([(token, position, sequence) for position, token in held])
-            ]
+            case Park(sequence=sequence, holder=holder):
+                self.parked[holder] = sorted(self.content(sequence))
+            case Forget(holder=holder):
+                del self.parked[holder]
+            case Compact(sequences=sequences):
+                return [(sequence, sequence) for sequence in self._compact(sequences)]
+            case Copy():
+                return [] if self._copy(change) else [(change.target, change.source)]
+        return []
+
+    def _compact(self, sequences: tuple[int, ...]) -> list[int]:
+        self.compactions += 1
+        saved = {sequence: sorted(self.content(sequence)) for sequence in sequences}
+        for sequence in sequences:
+            self._remove(sequence, 0)
+        return [
+            sequence
+            for sequence, held in saved.items()
+            if not self._write([(token, position, sequence) for position, token in held])
+        ]
+
+    def _copy(self, change: Copy) -> bool:
         assert not self.content(change.target), "a sequence is cleared before it is used again"
-        held = self.content(change.source)
+        held = self.parked.get(change.source) or self.content(change.source)
         assert sorted(position for position, _ in held)[: change.length] == list(range(change.length))
         if change.anew and self._write([(token, position, change.target) for position, token in held]):
             self.copied_anew += 1
             self._remove(change.target, change.length)
-            return []
+            return True
         for place in self._places.get(change.source, set[int]()):
             cell = self.cells[place]
             if cell and cell.position < change.length:
                 cell.owners.add(change.target)
                 self._places.setdefault(change.target, set()).add(place)
-        return []
+        return change.source not in self.parked
 
     def decode(self, step: Step) -> bool:
         """Write the step's rows; False, and nothing changed, if there is no room."""

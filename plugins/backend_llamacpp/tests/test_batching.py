@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_cache import SimulatedCache
-from swarmgate_backend_llamacpp.engine.batching import Batcher, Task
+from swarmgate_backend_llamacpp.engine.batching import Batcher
+from swarmgate_backend_llamacpp.engine.steps import Task
 
 Prompt = tuple[int, ...]
 
@@ -35,8 +36,8 @@ class Run:
         """Compute one step; answers end after *length* tokens."""
         step = self.batcher.plan(budget)
         lost = [sequence for change in step.changes for sequence in self.cache.change(change)]
-        for sequence in lost:
-            self.batcher.lost(sequence)
+        for sequence, source in lost:
+            self.batcher.lost(sequence, source)
         if lost or not step.rows:
             return
         if not self.cache.decode(step):
@@ -51,10 +52,17 @@ class Run:
                     self.batcher.leave(row.task)
                     self.answers[row.task.number] = row.task.answer
 
+    def rest(self) -> None:
+        """Put aside what is kept, as the loop does when there is nothing to do."""
+        assert not [lost for change in self.batcher.rest() for lost in self.cache.change(change)]
+        if not self.batcher.busy:
+            assert not any(self.cache.cells)
+
     def finish(self, budget: int, length: int) -> None:
         """Compute until all is written."""
         for _ in range(20_000):
             if not self.batcher.busy:
+                self.rest()
                 return
             self.step(budget, length)
         pytest.fail(f"never ends: {self.batcher!r}")
@@ -86,6 +94,8 @@ def test_company_changes_no_answer(
         run.batcher.submit(Task(number, prompt))
         for _ in range(pause):
             run.step(budget, 6)
+        if not run.batcher.busy:
+            run.rest()
     run.finish(budget, 6)
     assert run.answers == {number: alone(prompt, 6) for number, (prompt, _) in enumerate(arrivals)}
 

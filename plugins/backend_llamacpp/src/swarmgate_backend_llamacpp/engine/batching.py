@@ -9,106 +9,14 @@ neighbour is just computing waits for it rather than computing it twice.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from itertools import count
 
 from swarmgate_backend_llamacpp.engine.cells import CellBook
 from swarmgate_backend_llamacpp.engine.prefixes import PrefixTree, Tokens, common_length
+from swarmgate_backend_llamacpp.engine.steps import Change, Clear, Compact, Copy, Forget, Park, Rows, Step, Task
 
 #: A prompt waits for a neighbour that computes the same tokens only if it saves this many.
 _WORTH_WAITING = 32
-
-
-@dataclass(slots=True, eq=False)
-class Task:
-    """One answer being written: *tokens* are prompt and answer, the first *done* are in the KV."""
-
-    number: int
-    prompt: Tokens
-    answer: list[int] = field(default_factory=list[int])
-    sequence: int = -1
-    done: int = 0
-    cached: int = 0
-    #: Tokens that had to be computed before the answer could begin, or go on after a preemption.
-    target: int = 0
-
-    def __repr__(self) -> str:
-        return f"<Task {self.number} seq {self.sequence} {self.done}/{self.length}, prompt {len(self.prompt)}>"
-
-    @property
-    def length(self) -> int:
-        """Return the number of tokens of prompt and answer so far."""
-        return len(self.prompt) + len(self.answer)
-
-    @property
-    def prefilling(self) -> bool:
-        """Return whether more than the newest token is still to be computed."""
-        return self.length - self.done > 1 or self.done < self.target
-
-    def path(self, end: int) -> Tokens:
-        """Return the first *end* tokens of prompt and answer."""
-        if end <= len(self.prompt):
-            return self.prompt[:end]
-        return self.prompt + tuple(self.answer[: end - len(self.prompt)])
-
-    def tokens(self, start: int, end: int) -> list[int]:
-        """Return the tokens at positions [start, end)."""
-        split = len(self.prompt)
-        return [*self.prompt[start:end], *self.answer[max(0, start - split) : max(0, end - split)]]
-
-
-@dataclass(frozen=True, slots=True)
-class Clear:
-    """Let *sequence* hold nothing any more."""
-
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Let *target* use the first *length* cells of *source*; *anew*: in cells of its own, further up."""
-
-    source: int
-    target: int
-    length: int
-    anew: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Compact:
-    """Write *sequences* anew, one after the other, into the lowest free cells, those they lie in included."""
-
-    sequences: tuple[int, ...]
-
-
-Change = Clear | Copy | Compact
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Tokens of one sequence at positions from *start*; *sample* asks for logits of the last."""
-
-    task: Task
-    start: int
-    tokens: list[int]
-    sample: bool
-
-
-@dataclass(slots=True)
-class Step:
-    """What one decode does: first the changes of who holds which cells, in order; then the rows."""
-
-    changes: list[Change] = field(default_factory=list[Change])
-    rows: list[Rows] = field(default_factory=list[Rows])
-
-    @property
-    def size(self) -> int:
-        """Return the number of tokens to compute."""
-        return sum(len(row.tokens) for row in self.rows)
-
-    @property
-    def prefill(self) -> int:
-        """Return how many of them belong to prompts."""
-        return sum(len(row.tokens) for row in self.rows if len(row.tokens) > 1)
 
 
 def sequences_for(slots: int, kept: int) -> int:
@@ -128,6 +36,7 @@ class Batcher:
         self._active: list[Task] = []
         self._changes: list[Change] = []
         self._heirs: dict[int, int] = {}
+        self._parked = count(self.sequences)
         self._crowded = False
         self.tree = PrefixTree()
 
@@ -177,9 +86,7 @@ class Batcher:
         for other in self.tree.covered(sequence):
             if other in idle:
                 self._drop(other, inherited=self._heirs.get(sequence) == other)
-        idle = self._idle()
-        for other in idle[: max(0, len(idle) - self._kept)]:
-            self._drop(other)
+        self._keep_within_bounds()
 
     def plan(self, budget: int) -> Step:
         """Return the next step, with at most *budget* tokens of prompts (at least one, if any wait)."""
@@ -202,8 +109,26 @@ class Batcher:
             if self._kept and len(row.tokens) > 1:
                 self.tree.insert(row.task.sequence, row.task.path(row.task.done))
 
-    def lost(self, sequence: int) -> None:
-        """Send the task of *sequence* back to wait: its cells could not be written anew."""
+    def rest(self) -> list[Change]:
+        """Return, when nobody writes or waits, how to put all kept prompts aside.
+
+        What lies in the cache is passed over for every token that is computed; kept prompts cost
+        nothing outside of it, and come back in order when one is wanted.
+        """
+        if self.busy:
+            return []
+        for sequence in self._idle():
+            if sequence < self.sequences:
+                self._park(sequence)
+        if self._book.dirty:
+            self._sweep()
+        changes, self._changes = self._changes, []
+        return changes
+
+    def lost(self, sequence: int, source: int) -> None:
+        """Send the task of *sequence* back to wait: what *source* holds could not be written for it."""
+        if source >= self.sequences:
+            self._drop(source)
         for task in self._active:
             if task.sequence == sequence:
                 self._send_back(task)
@@ -215,8 +140,8 @@ class Batcher:
         Return False if nothing can be given up: one task alone fills the cache.
         """
         if not self._book.dirty:
-            if idle := self._idle():
-                self._drop(idle[0])
+            if idle := [holder for holder in self._idle() if holder < self.sequences]:
+                self._park(idle[0])
             elif len(self._active) > 1:
                 self._send_back(self._active[-1])
             else:
@@ -261,7 +186,7 @@ class Batcher:
         return True
 
     def _share(self, source: int, target: int, length: int) -> None:
-        anew = self._book.stale(source)
+        anew = source >= self.sequences or self._book.stale(source)
         self._changes.append(Copy(source, target, length, anew=anew))
         self._heirs.pop(target, None)
         if anew:
@@ -280,22 +205,41 @@ class Batcher:
 
     def _take_sequence(self, *, keep: int = -1) -> int:
         if not self._book.free and not self._book.dirty:
-            self._drop(next(holder for holder in self._idle() if holder != keep))
+            self._park(next(holder for holder in self._idle() if holder != keep and holder < self.sequences))
         if not self._book.free:
             self._sweep()
         return self._book.take()
 
     def _drop(self, sequence: int, *, inherited: bool = False) -> None:
         self.tree.remove(sequence)
-        self._book.give_up(sequence, inherited=inherited)
+        if sequence >= self.sequences:
+            self._changes.append(Forget(sequence))
+        else:
+            self._book.give_up(sequence, inherited=inherited)
+
+    def _park(self, sequence: int) -> None:
+        holder = next(self._parked)
+        self._changes.append(Park(sequence, holder))
+        self.tree.rename(sequence, holder)
+        self._book.give_up(sequence)
+
+    def _keep_within_bounds(self) -> None:
+        """Forget the prompts not used for longest: of too many, and of more tokens than the cache holds."""
+        idle = self._idle()
+        tokens = sum(map(self.tree.length, idle))
+        for number, holder in enumerate(idle[:-1]):
+            if len(idle) - number <= self._kept and tokens <= self._cells:
+                return
+            tokens -= self.tree.length(holder)
+            self._drop(holder)
 
     def _idle(self) -> list[int]:
-        """Return the sequences that only keep a prefix, the one not used for longest first."""
+        """Return the holders that only keep a prefix, parked ones too, the one not used for longest first."""
         running = {task.sequence for task in self._active}
         return [holder for holder in self.tree.holders() if holder not in running]
 
     def _is_fresh(self, holder: int) -> bool:
-        return not self._book.stale(holder)
+        return holder < self.sequences and not self._book.stale(holder)
 
     def _sweep(self) -> None:
         """Free what was given up, and put the running answers in order again, for they are stale then."""

@@ -18,10 +18,10 @@ from swarmgate.api import (
 )
 
 from swarmgate_backend_llamacpp.engine.answer import AnswerText
-from swarmgate_backend_llamacpp.engine.batching import Task
 from swarmgate_backend_llamacpp.engine.chat import ChatFormat
 from swarmgate_backend_llamacpp.engine.sampling import Sampler
 from swarmgate_backend_llamacpp.engine.schema import grammar_of
+from swarmgate_backend_llamacpp.engine.steps import Task
 
 if TYPE_CHECKING:
     from swarmgate_backend_llamacpp.engine.model import Model

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from swarmgate.api import Delta, Finish, Frame, Usage
 
-from swarmgate_backend_llamacpp.engine.batching import Batcher, Clear, Compact, Rows, Step
+from swarmgate_backend_llamacpp.engine.batching import Batcher
 from swarmgate_backend_llamacpp.engine.job import Job
 from swarmgate_backend_llamacpp.engine.model import Context, Model
 from swarmgate_backend_llamacpp.engine.pace import Pace
 from swarmgate_backend_llamacpp.engine.sampling import log_probabilities, row_logits
+from swarmgate_backend_llamacpp.engine.steps import Change, Clear, Compact, Copy, Forget, Park, Rows, Step
 from swarmgate_backend_llamacpp.messages import Failed, Piece
 
 
@@ -49,6 +50,8 @@ class Loop:
     def take(self, inbox: Inbox) -> None:
         """Take in all that is new; wait for something if there is nothing to do."""
         while True:
+            if not self._batcher.busy and inbox.empty():
+                self._change(self._batcher.rest())
             try:
                 item = inbox.get(block=not self._batcher.busy)
             except queue.Empty:
@@ -67,17 +70,9 @@ class Loop:
     def step(self) -> None:
         """Compute one step and say what came of it."""
         step = self._batcher.plan(self._pace.budget(self._batcher.writing))
-        lost: list[int] = []
-        for change in step.changes:
-            if isinstance(change, Clear):
-                self._context.clear(change.sequence)
-            elif isinstance(change, Compact):
-                lost.extend(self._context.compact(change.sequences))
-            # Without room for cells of its own it shares them: the same answer but for near ties.
-            elif not change.anew or not self._context.copy_anew(change.source, change.target, change.length):
-                self._context.copy(change.source, change.target, change.length)
-        for sequence in lost:
-            self._batcher.lost(sequence)
+        lost = self._change(step.changes)
+        for sequence, source in lost:
+            self._batcher.lost(sequence, source)
         if lost or not step.rows:
             return
         outputs = self._fill(step)
@@ -93,6 +88,29 @@ class Loop:
             self._say(news)
         prompt = step.prefill
         self._pace.measured(prompt=prompt, writing=step.size - prompt, seconds=time.perf_counter() - began)
+
+    def _change(self, changes: Sequence[Change]) -> list[tuple[int, int]]:
+        """Change who holds which cells; return the sequences lost by it, and from what."""
+        lost: list[tuple[int, int]] = []
+        for change in changes:
+            match change:
+                case Clear(sequence=sequence):
+                    self._context.clear(sequence)
+                case Park(sequence=sequence, holder=holder):
+                    self._context.park(sequence, holder)
+                case Forget(holder=holder):
+                    self._context.forget(holder)
+                case Compact(sequences=sequences):
+                    lost.extend((sequence, sequence) for sequence in self._context.compact(sequences))
+                case Copy(source=source, target=target, length=length, anew=anew):
+                    if anew and self._context.copy_anew(source, target, length):
+                        continue
+                    if self._context.is_parked(source):
+                        lost.append((target, source))
+                    else:
+                        # Without room for cells of its own it shares them: the same answer but for near ties.
+                        self._context.copy(source, target, length)
+        return lost
 
     def _fill(self, step: Step) -> list[tuple[Rows, int]]:
         """Put the step's tokens into the batch; return which rows to draw from."""

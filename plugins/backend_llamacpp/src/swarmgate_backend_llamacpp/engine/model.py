@@ -218,6 +218,7 @@ class Context:
         self.cells = llama_cpp.llama_n_ctx(handle)
         self.pooling = llama_cpp.llama_pooling_type(handle)
         self._memory: Any = llama_cpp.llama_get_memory(handle)
+        self._parked: dict[int, Any] = {}
         self._batch = llama_cpp.llama_batch_init(self.limit, 0, 1)
 
     def __repr__(self) -> str:
@@ -229,9 +230,22 @@ class Context:
 
     def copy_anew(self, source: int, target: int, length: int) -> bool:
         """Give *target* the first *length* tokens of *source* in cells of its own; False if there is no room."""
-        if not self._restore(target, self._save(source)):
+        state = self._parked.get(source)
+        if not self._restore(target, state if state is not None else self._save(source)):
             return False
         return bool(llama_cpp.llama_memory_seq_rm(self._memory, target, length, -1))
+
+    def park(self, sequence: int, holder: int) -> None:
+        """Put what *sequence* holds aside, in plain memory, to be copied from as *holder*."""
+        self._parked[holder] = self._save(sequence)
+
+    def forget(self, holder: int) -> None:
+        """Let go of what was parked as *holder*."""
+        del self._parked[holder]
+
+    def is_parked(self, holder: int) -> bool:
+        """Return whether *holder* names something parked and not a sequence."""
+        return holder in self._parked
 
     def compact(self, sequences: Sequence[int]) -> list[int]:
         """Write *sequences* anew, each in one run of the lowest free cells; return those that did not fit."""

@@ -85,6 +85,17 @@ class PrefixTree:
                 self._join(node)
             node = parent
 
+    def rename(self, holder: int, new: int) -> None:
+        """Let *new* hold what *holder* held, as long unused as that."""
+        self._lengths = {new if h == holder else h: length for h, length in self._lengths.items()}
+        node = self._ends[new] = self._ends.pop(holder)
+        while True:
+            node.holders.discard(holder)
+            node.holders.add(new)
+            if node.parent is None:
+                return
+            node = node.parent
+
     def touch(self, holder: int) -> None:
         """Note that *holder* was used just now."""
         if holder in self._lengths:

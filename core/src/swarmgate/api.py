@@ -48,6 +48,7 @@ from swarmgate.errors import (
 from swarmgate.frames import Frame, FrameSplitter, encode_frame
 from swarmgate.hookspecs import hookimpl
 from swarmgate.ledger import MemoryLedger
+from swarmgate.memory import free_memory
 from swarmgate.nouns import (
     GATEWAY,
     LLAMA_RPC,
@@ -65,7 +66,7 @@ from swarmgate.nouns import (
 )
 from swarmgate.parts import PATH, SECRET, NoOptions, Options, Part, PartContext
 from swarmgate.setbacks import Setbacks
-from swarmgate.split import Share, SplitPlan
+from swarmgate.split import Footprint, Placement, Share, SplitPlan
 
 __all__ = [
     "GATEWAY",
@@ -89,6 +90,7 @@ __all__ = [
     "Endpoint",
     "EngineError",
     "Finish",
+    "Footprint",
     "Frame",
     "FrameSplitter",
     "FunctionCall",
@@ -107,6 +109,7 @@ __all__ = [
     "Options",
     "Part",
     "PartContext",
+    "Placement",
     "PluginError",
     "Prompt",
     "QueueFull",
@@ -140,5 +143,6 @@ __all__ = [
     "Worker",
     "background",
     "encode_frame",
+    "free_memory",
     "hookimpl",
 ]

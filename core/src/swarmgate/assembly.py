@@ -19,7 +19,8 @@ from swarmgate.crew import Reach, by_scheme, muster
 from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
 from swarmgate.identity import Identity, establish
-from swarmgate.loading import Loader, free_memory
+from swarmgate.loading import Loader
+from swarmgate.memory import free_memory
 from swarmgate.nouns import LLAMA_RPC, Health, Node
 from swarmgate.parts import BACKEND, BALANCER, DISCOVERY, LEDGER, SLOTS, SPLITTER, TRANSPORT, PartContext, Slot
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from swarmgate.nouns import Word
+from swarmgate.split import Footprint, Placement
 
 Ability = Literal["chat", "completion", "embedding"]
 #: Why an answer ended; OpenAI's words.
@@ -224,7 +225,8 @@ class ModelCard(Word, frozen=True):
     *fingerprint* is a hash over the GGUF's metadata and tensor table: equal fingerprints mean
     equal weights.  *context_length* (tokens, prompt and answer together) is what one request may
     use here, *context_train* what the model was trained with.  *slots* is how many answers are
-    written at once.  Sizes are in bytes.
+    written at once.  Sizes are in bytes.  *footprint* is None where nobody knows: a splitter then
+    takes *weight_bytes* to be spread evenly.  *placement* is what the operator wants.
     """
 
     name: str
@@ -242,6 +244,8 @@ class ModelCard(Word, frozen=True):
     vocabulary: int = 0
     created: int = 0
     aliases: tuple[str, ...] = ()
+    footprint: Footprint | None = None
+    placement: Placement = "auto"
 
 
 def estimated_tokens(prompt: Prompt) -> int:

@@ -1,12 +1,38 @@
-"""How one model is divided: shares of its layers, and the plan they make up."""
+"""How one model is divided: what it takes up, shares of its layers, and the plan they make up."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from swarmgate.nouns import Word, Worker
+
+#: Where a model may go: here if it fits and else split; here whatever it weighs; split even if it fits.
+Placement = Literal["auto", "local", "split"]
+
+
+class Footprint(Word, frozen=True):
+    """What a loaded model takes up, in bytes, and where that must be.
+
+    *layers* are the weights of each layer and *cache* what its cache takes for all tokens together.
+    *input* are weights that stay on this machine, *output* those that go where the last layer goes
+    (a model that uses one matrix for both has it twice when split).  *compute* is what every place
+    needs besides in order to compute, *output_compute* what the last one needs on top.
+    """
+
+    input: int = 0
+    layers: tuple[int, ...] = ()
+    output: int = 0
+    cache: tuple[int, ...] = ()
+    compute: int = 0
+    output_compute: int = 0
 
 
 class Share(Word, frozen=True):
-    """A worker's part of a model as a fraction in (0, 1]; *worker* None is this machine."""
+    """A worker's part of a model as a fraction in (0, 1]; *worker* None is this machine.
+
+    The fraction is of the model's layers, the output counting as one more; places follow one another
+    in the order of the shares, but this machine always has the first layers.
+    """
 
     worker: Worker | None
     fraction: float

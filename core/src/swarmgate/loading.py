@@ -69,7 +69,7 @@ class Loader:
                 self.waiting = str(error)
                 self._log.warning("loading.waits", model=card.name, reason=str(error))
                 return
-            if plan == self.plan:
+            if self.plan is not None and plan.shares == self.plan.shares:  # reasons name numbers that always change
                 return
             self.waiting, self.failed, self.plan = None, None, plan
             began = anyio.current_time()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
 from swarmgate.api import Ability, EngineError, ModelCard
 
+from swarmgate_backend_llamacpp.footprint import measure
 from swarmgate_backend_llamacpp.gguf_file import GgufFile
 from swarmgate_backend_llamacpp.options import LlamaOptions
 
@@ -29,7 +31,7 @@ def draw_card(file: GgufFile, options: LlamaOptions) -> ModelCard:
     if embeds and train:
         context = min(context, train)
     abilities: frozenset[Ability] = frozenset({"embedding"} if embeds else {"chat", "completion"})
-    return ModelCard(
+    card = ModelCard(
         name=options.name or plain_name(file.path),
         aliases=options.aliases,
         abilities=abilities,
@@ -46,6 +48,8 @@ def draw_card(file: GgufFile, options: LlamaOptions) -> ModelCard:
         vocabulary=file.number("tokenizer.ggml.tokens.length"),
         created=int(file.path.stat().st_mtime),
     )
+    cells = context if embeds else kv_cells(card, options)
+    return replace(card, footprint=measure(file, options, cells=cells, embeds=embeds))
 
 
 def kv_cells(card: ModelCard, options: LlamaOptions) -> int:

@@ -20,7 +20,7 @@ from swarmgate.api import EngineError
 
 Value = int | float | bool | str
 #: What ggml calls each type: (elements in a block, bytes of a block, name), by its number.
-_TENSOR_TYPES: dict[int, tuple[int, int, str]] = {
+TENSOR_TYPES: dict[int, tuple[int, int, str]] = {
     0: (1, 4, "F32"), 1: (1, 2, "F16"), 2: (32, 18, "Q4_0"), 3: (32, 20, "Q4_1"), 6: (32, 22, "Q5_0"),
     7: (32, 24, "Q5_1"), 8: (32, 34, "Q8_0"), 9: (32, 36, "Q8_1"), 10: (256, 84, "Q2_K"), 11: (256, 110, "Q3_K"),
     12: (256, 144, "Q4_K"), 13: (256, 176, "Q5_K"), 14: (256, 210, "Q6_K"), 15: (256, 292, "Q8_K"),
@@ -205,7 +205,7 @@ class _Reader:
         name, dimensions = self._string(), self._scalar("I")
         shape = tuple(self._scalar("Q") for _ in range(min(dimensions, 8)))
         kind, offset = self._scalar("I"), self._scalar("Q")
-        per_block, block_bytes, type_name = _TENSOR_TYPES.get(kind, (1, 0, f"type {kind}"))
+        per_block, block_bytes, type_name = TENSOR_TYPES.get(kind, (1, 0, f"type {kind}"))
         return TensorInfo(name, shape, type_name, prod(shape) // per_block * block_bytes), offset
 
     def _check_whole(self, rows: list[tuple[TensorInfo, int]], alignment: int) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swarmgate.api import Backend, Lender, Part, PartContext, hookimpl
 
 from swarmgate_backend_llamacpp.options import LlamaCppRpcOptions, LlamaOptions
+
+if TYPE_CHECKING:
+    import click
 
 
 @asynccontextmanager
@@ -54,3 +57,11 @@ def swarmgate_worker() -> list[Part[Any, Lender]]:
             environ={f"GATEWAY_WORKER_{option.upper()}": option for option in options},
         )
     ]
+
+
+@hookimpl
+def swarmgate_commands() -> list[click.Command]:
+    """Offer ``gateway plan``."""
+    from swarmgate_backend_llamacpp.plan_command import plan  # importing a plugin is light
+
+    return [plan]

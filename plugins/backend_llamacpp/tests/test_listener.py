@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketStream
 from swarmgate.api import Endpoint, Unavailable, Unreachable, encode_frame
 from swarmgate.testing.streams import a_server, an_echo
 from swarmgate_backend_llamacpp.rpc.client import Lease, lease, probe
@@ -50,14 +51,12 @@ class House:
 async def a_house(server: Endpoint | None, *, silence_seconds: float = PATIENCE) -> AsyncGenerator[House]:
     behind = Behind(server)
     listener = Listener(behind, silence_seconds=silence_seconds)
-    async with (
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as sockets,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(sockets.serve, listener.handle)
-        port = sockets.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's, not Django's
-        yield House(Endpoint("127.0.0.1", port), listener, behind)
-        tasks.cancel_scope.cancel()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, [listening])
+            yield House(Endpoint("127.0.0.1", listening.getsockname()[1]), listener, behind)
+            tasks.cancel_scope.cancel()
 
 
 async def hear_once(stream: SocketStream) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, suppress
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
 from anyio.abc import SocketStream
 from swarmgate.api import Endpoint
-from swarmgate.testing.streams import a_greeter, a_server, converse
+from swarmgate.testing.streams import a_closed_port, a_greeter, a_server, converse
 from swarmgate_backend_llamacpp.rpc import pipe
-from swarmgate_backend_llamacpp.rpc.pipe import carry, keep_alive
+from swarmgate_backend_llamacpp.rpc.pipe import carry, connect, prepare
 
 pytestmark = pytest.mark.anyio
 
@@ -21,15 +23,22 @@ class Ends:
         self.count += 1
 
 
-def through(far: Endpoint, ends: Ends) -> AbstractAsyncContextManager[Endpoint]:
-    """Hold a pipe to *far*."""
+@asynccontextmanager
+async def through(far: Endpoint, ends: Ends) -> AsyncGenerator[Endpoint]:
+    """Hold a pipe to *far*, for one connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
 
-    async def serve(stream: SocketStream) -> None:
-        keep_alive(stream)
-        async with await anyio.connect_tcp(far.host, far.port) as server:
-            await carry(stream, server, near_ended=ends.note)
+        async def serve() -> None:
+            await anyio.wait_readable(listening)
+            near, _ = listening.accept()
+            with near, await connect(far.host, far.port) as server:
+                prepare(near)
+                await carry(near, server, near_ended=ends.note)
 
-    return a_server(serve)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve)
+            yield Endpoint("127.0.0.1", listening.getsockname()[1])
 
 
 async def hear_once(stream: SocketStream) -> None:
@@ -62,3 +71,9 @@ async def test_who_talks_to_a_server_that_has_gone_is_ended(monkeypatch: pytest.
                 await stream.send(b"is anybody there")
                 await anyio.sleep(0.01)
     assert ends.count == 1
+
+
+async def test_nobody_to_connect_to_is_an_error() -> None:
+    """At once, as the system says it."""
+    with a_closed_port() as endpoint, pytest.raises(ConnectionRefusedError):
+        await connect(endpoint.host, endpoint.port)

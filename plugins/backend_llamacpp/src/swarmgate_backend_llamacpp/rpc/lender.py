@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import anyio
 import structlog
-from anyio.abc import SocketAttribute
 from swarmgate.api import Child, Endpoint, EngineError, Frame, Loan, Starting, background
 
 from swarmgate_backend_llamacpp.engine.processors import default_threads
@@ -23,6 +23,7 @@ from swarmgate_backend_llamacpp.rpc.reasons import reason
 
 _MEBIBYTE = 1 << 20
 _LOOPBACK = "127.0.0.1"
+_BACKLOG = 128
 #: A server that dies this often before it ever answered will not answer after dying again.
 _MOST_DEATHS = 4
 #: How long the child may take to say how much memory there is; else what it said last holds.
@@ -146,8 +147,10 @@ class RpcLender:
         """
         host, _, port = self._options.listen.rpartition(":")
         host = host.strip("[]")
-        sockets = await _listen(self._options.listen, host, int(port))
-        async with sockets:
+        async with AsyncExitStack() as stack:
+            sockets = await _listen(self._options.listen, host, int(port))
+            for listening in sockets:
+                stack.enter_context(listening)
             serve = Serve(
                 devices=tuple(filter(None, map(str.strip, self._options.device.replace("/", ",").split(",")))),
                 threads=self._options.threads or default_threads(),
@@ -158,8 +161,8 @@ class RpcLender:
             async with server.child, background() as tasks:
                 facts = await server.settle()
                 listener = Listener(server, silence_seconds=self._silence)
-                tasks.start_soon(sockets.serve, listener.handle)
-                endpoint = Endpoint(host, int(sockets.extra(SocketAttribute.local_port)))  # noqa: S610  # anyio's
+                tasks.start_soon(listener.serve, sockets)
+                endpoint = Endpoint(host, int(sockets[0].getsockname()[1]))
                 yield Loan(endpoint=endpoint, labels=labels(facts))
 
     def _cache(self) -> str | None:
@@ -180,10 +183,20 @@ def labels(facts: Facts) -> dict[str, str]:
     }
 
 
-async def _listen(address: str, host: str, port: int) -> Any:
+async def _listen(address: str, host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen on *port*, one for each address that *host* has."""
+    opened: list[socket.socket] = []
     try:
-        return await anyio.create_tcp_listener(local_host=host, local_port=port)
-    except OSError as error:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, where in dict.fromkeys((family, where[0]) for family, _, _, _, where in found):
+            # where any port will do, all addresses take the one that the first was given
+            chosen = port or (opened[0].getsockname()[1] if opened else 0)
+            opened.append(socket.create_server((str(where), chosen), family=family, backlog=_BACKLOG))
+            opened[-1].setblocking(False)
+    except (OSError, UnicodeError) as error:
+        for listening in opened:
+            listening.close()
         raise EngineError(
             f"cannot listen on {address}: {reason(error)}; choose another address with listen (port 0 takes a free one)"
         ) from None
+    return opened

@@ -5,11 +5,13 @@ The first byte tells who comes: llama.cpp's HELLO, or a gateway that asks first.
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Sequence
 from typing import Protocol
 
 import anyio
 import structlog
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketStream, TaskGroup
 from swarmgate.api import Endpoint, Frame, WireError, encode_frame
 
 from swarmgate_backend_llamacpp.rpc.desk import Desk, Lease, Visit
@@ -26,7 +28,7 @@ from swarmgate_backend_llamacpp.rpc.lease import (
     borrowers_words,
     short,
 )
-from swarmgate_backend_llamacpp.rpc.pipe import carry, keep_alive
+from swarmgate_backend_llamacpp.rpc.pipe import carry, connect, prepare
 
 _CHUNK = 1 << 16
 #: Connections that may be open at once; more are closed: each costs a descriptor.
@@ -64,32 +66,53 @@ class Listener:
     def __repr__(self) -> str:
         return f"<Listener {self._open} connections, lent to {self.desk.holder or 'nobody'}>"
 
-    async def handle(self, stream: SocketStream) -> None:
-        """Serve one connection to its end."""
+    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve everybody who connects to *sockets*, which listen and are non-blocking, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for listening in sockets:
+                tasks.start_soon(self._accept, listening, tasks)
+
+    async def _accept(self, listening: socket.socket, tasks: TaskGroup) -> None:
+        while True:
+            await anyio.wait_readable(listening)
+            try:
+                accepted, address = listening.accept()
+            except BlockingIOError:
+                continue
+            except OSError as error:  # too many open files, or one who left while waiting
+                self._log.warning("lender.accept_failed", reason=str(error))
+                await anyio.sleep(_LEAVING_SECONDS)
+                continue
+            tasks.start_soon(self._handle, accepted, str(address[0]))
+
+    async def _handle(self, accepted: socket.socket, host: str) -> None:
         self._open += 1
         try:
-            async with stream:
+            with accepted:
+                prepare(accepted)
                 if self._open <= _MOST:
-                    await self._welcome(stream)
+                    await self._welcome(accepted, host)
         except _LEFT:
             pass  # whoever leaves is not served
         finally:
             self._open -= 1
 
-    async def _welcome(self, stream: SocketStream) -> None:
-        host = str(stream.extra(SocketAttribute.remote_address)[0])  # noqa: S610  # anyio's, not Django's
-        first = await self._hear(stream)
-        if first is None:
+    async def _welcome(self, accepted: socket.socket, host: str) -> None:
+        with anyio.move_on_after(self._silence) as waiting:
+            await anyio.wait_readable(accepted)
+        if waiting.cancelled_caught:
             return
-        if first[0] == HELLO:
-            await self._let_through(stream, first, host)
-            return
-        try:
-            await self._serve_borrower(stream, first, host)
-        except WireError as error:
-            self._log.warning("lender.stranger", address=host, reason=str(error))
+        first = accepted.recv(1, socket.MSG_PEEK)
+        if first == bytes((HELLO,)):
+            await self._let_through(accepted, host)
+        elif first:
+            async with await SocketStream.from_socket(accepted.dup()) as stream:
+                try:
+                    await self._serve_borrower(stream, host)
+                except WireError as error:
+                    self._log.warning("lender.stranger", address=host, reason=str(error))
 
-    async def _let_through(self, stream: SocketStream, first: bytes, host: str) -> None:
+    async def _let_through(self, accepted: socket.socket, host: str) -> None:
         endpoint, visit = self._lending.endpoint, await self._admit(host)
         if visit is None:
             self._log.warning("lender.client_refused", address=host, reason=f"lent to {self.desk.holder}")
@@ -101,11 +124,9 @@ class Listener:
             self._log.debug("lender.client_came", address=host)
             with anyio.CancelScope() as scope:
                 self._visits[visit] = scope
-                keep_alive(stream)
-                async with await anyio.connect_tcp(endpoint.host, endpoint.port) as server:
-                    await server.send(first)
+                with await connect(endpoint.host, endpoint.port) as server:
                     # once the client has ended, its server soon will: the next one may queue there
-                    await carry(stream, server, near_ended=lambda: self._leave(visit))
+                    await carry(accepted, server, near_ended=lambda: self._leave(visit))
         finally:
             self._visits.pop(visit, None)
             self._leave(visit)
@@ -125,12 +146,11 @@ class Listener:
         self._left.set()
         self._left = anyio.Event()
 
-    async def _serve_borrower(self, stream: SocketStream, first: bytes, host: str) -> None:
+    async def _serve_borrower(self, stream: SocketStream, host: str) -> None:
         reader, lease = borrowers_words(), None
         await stream.send(LENDER)
-        data: bytes | None = first
         try:
-            while data is not None:
+            while (data := await self._hear(stream)) is not None:
                 for frame in reader.feed(data):
                     match frame:
                         case Ping():
@@ -142,7 +162,6 @@ class Listener:
                             if not facts.waiting:
                                 lease = lease or self.desk.grant(short(frame.holder), host)
                             await _say(stream, self._decide(frame, host, facts, lease))
-                data = await self._hear(stream)
         finally:
             if lease is not None:
                 self._end(lease)

@@ -1,4 +1,8 @@
-"""Carries bytes between two connections, both ways, each to its end."""
+"""Carries bytes between two sockets, both ways, each to its end.
+
+On the bare sockets: the streams of an event loop copy what they read several times, and weights are
+gigabytes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
 
 #: Most bytes read at once.
 CHUNK = 1 << 20
@@ -18,11 +21,11 @@ _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 _IDLE_SECONDS, _INTERVAL_SECONDS, _PROBES = 10, 5, 3
 
 
-async def carry(near: SocketStream, far: SocketStream, *, near_ended: Callable[[], None]) -> None:
+async def carry(near: socket.socket, far: socket.socket, *, near_ended: Callable[[], None]) -> None:
     """Carry until both have ended; *near_ended* is called when *near* has nothing more to say.
 
     The end of one direction is passed on, and the other goes on; but what *near* says to a *far* that
-    has ended is of interest to nobody for long.
+    has ended is of interest to nobody for long.  Both sockets must be non-blocking.
     """
     drained = anyio.Event()
 
@@ -39,23 +42,68 @@ async def carry(near: SocketStream, far: SocketStream, *, near_ended: Callable[[
         tasks.cancel_scope.cancel()
 
 
-async def _one_way(source: SocketStream, target: SocketStream, ended: Callable[[], None] = lambda: None) -> None:
-    try:
-        with suppress(anyio.EndOfStream):
-            while True:
-                await target.send(await source.receive(CHUNK))
-    except _BROKEN:
-        pass  # a side that is gone has ended, too
+async def _one_way(source: socket.socket, target: socket.socket, ended: Callable[[], None] = lambda: None) -> None:
+    buffer = memoryview(bytearray(CHUNK))
+    with suppress(*_BROKEN):  # a side that is gone has ended, too
+        while count := await _read(source, buffer):
+            await _write(target, buffer[:count])
     ended()
     with suppress(*_BROKEN):
-        await target.send_eof()
+        target.shutdown(socket.SHUT_WR)
 
 
-def keep_alive(stream: SocketStream) -> None:
-    """Let the kernel find out when the other machine is gone: llama.cpp's protocol is silent between answers."""
-    raw: socket.socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # anyio's, not Django's
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+async def _read(source: socket.socket, buffer: memoryview) -> int:
+    await anyio.lowlevel.checkpoint()  # a fast sender must not keep the others out
+    while True:
+        try:
+            return source.recv_into(buffer)
+        except BlockingIOError:
+            await anyio.wait_readable(source)
+
+
+async def _write(target: socket.socket, data: memoryview) -> None:
+    while data:
+        try:
+            data = data[target.send(data) :]
+        except BlockingIOError:
+            await anyio.wait_writable(target)
+
+
+async def connect(host: str, port: int) -> socket.socket:
+    """Return a non-blocking connection to an IPv4 address of this machine.
+
+    Raises:
+        OSError: nobody listens there.
+
+    """
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        await _dial(made, host, port)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+async def _dial(made: socket.socket, host: str, port: int) -> None:
+    made.setblocking(False)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with suppress(BlockingIOError):
+        made.connect((host, port))
+    await anyio.wait_writable(made)
+    if error := made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(error, "cannot connect")
+
+
+def prepare(accepted: socket.socket) -> None:
+    """Send without delay, and let the kernel find out when the other machine is gone.
+
+    llama.cpp's protocol is silent between answers.
+    """
+    accepted.setblocking(False)
+    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     settings = (("TCP_KEEPIDLE", _IDLE_SECONDS), ("TCP_KEEPINTVL", _INTERVAL_SECONDS), ("TCP_KEEPCNT", _PROBES))
     for name, value in settings:
         if number := getattr(socket, name, None):
-            raw.setsockopt(socket.IPPROTO_TCP, number, value)
+            accepted.setsockopt(socket.IPPROTO_TCP, number, value)

@@ -10,11 +10,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from swarmgate.api import Frame, FrameSplitter, SwarmgateError, Token, Unsupported, encode_frame
+from swarmgate.api import SwarmgateError, Token, Unsupported
 
 from swarmgate_backend_llamacpp.messages import (
     Cancel,
@@ -31,38 +29,12 @@ from swarmgate_backend_llamacpp.messages import (
     Tokenize,
     Tokenized,
 )
-
-
-class Pipes:
-    """Standard input and output, kept for frames: what libraries print goes to stderr."""
-
-    def __init__(self) -> None:
-        self._out = os.dup(1)
-        os.dup2(2, 1)
-        self._splitter = FrameSplitter[Any](ToChild)
-        self._waiting: list[Any] = []
-        self._lock = threading.Lock()
-
-    def read(self) -> ToChild:
-        """Return the next frame; end the process when the gateway has gone."""
-        while not self._waiting:
-            data = os.read(0, 1 << 18)
-            if not data:
-                os._exit(0)
-            self._waiting.extend(self._splitter.feed(data))
-        return self._waiting.pop(0)
-
-    def say(self, frames: Sequence[Frame]) -> None:
-        """Write *frames*, from whichever thread."""
-        data = memoryview(b"".join(map(encode_frame, frames)))
-        with self._lock:
-            while data:
-                data = data[os.write(self._out, data) :]
+from swarmgate_backend_llamacpp.pipes import Pipes
 
 
 def main() -> None:
     """Load what the first frame says, and answer until stdin ends."""
-    pipes = Pipes()
+    pipes = Pipes[ToChild](ToChild)
     load = pipes.read()
     if not isinstance(load, Load):
         sys.exit(f"expected Load first, got {type(load).__name__}")
@@ -79,7 +51,7 @@ def main() -> None:
 
 
 class _Engine:
-    def __init__(self, load: Load, pipes: Pipes) -> None:
+    def __init__(self, load: Load, pipes: Pipes[ToChild]) -> None:
         # Heavy, and of no use before there is something to load.
         from swarmgate_backend_llamacpp.engine import opening
 
@@ -97,7 +69,7 @@ class _Engine:
         """Compute for ever."""
         self._open.run()
 
-    def read(self, pipes: Pipes) -> None:
+    def read(self, pipes: Pipes[ToChild]) -> None:
         """Take frames in for ever."""
         while True:
             frame = pipes.read()
@@ -107,7 +79,7 @@ class _Engine:
                 param = getattr(error, "param", None)
                 pipes.say([Failed(_number(frame), type(error).__name__, str(error), param)])
 
-    def _receive(self, frame: ToChild, pipes: Pipes) -> None:
+    def _receive(self, frame: ToChild, pipes: Pipes[ToChild]) -> None:
         engine = self._open
         match frame:
             case Generate(number=number, request=request):

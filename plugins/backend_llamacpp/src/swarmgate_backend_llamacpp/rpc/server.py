@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from swarmgate.api import EngineError, Frame, FrameSplitter, SwarmgateError, WireError, encode_frame
+from swarmgate.api import EngineError, SwarmgateError, WireError
 
+from swarmgate_backend_llamacpp.pipes import Pipes
 from swarmgate_backend_llamacpp.rpc.cache import open_cache
 from swarmgate_backend_llamacpp.rpc.hello import Interview
 from swarmgate_backend_llamacpp.rpc.messages import Report, Reported, Serve, ServeFailed, Serving, ToChild
@@ -28,36 +29,9 @@ _POLL_SECONDS = 0.02
 _FAILED = 70
 
 
-class Pipes:
-    """Standard input and output, kept for frames: what libraries print goes to stderr."""
-
-    def __init__(self) -> None:
-        self._out = os.dup(1)
-        os.dup2(2, 1)
-        self._splitter = FrameSplitter[Any](ToChild)
-        self._waiting: list[Any] = []
-        self._lock = threading.Lock()
-
-    def read(self) -> ToChild:
-        """Return the next frame; end the process when the lender has gone."""
-        while not self._waiting:
-            data = os.read(0, _CHUNK)
-            if not data:
-                os._exit(0)
-            self._waiting.extend(self._splitter.feed(data))
-        return self._waiting.pop(0)
-
-    def say(self, *frames: Frame) -> None:
-        """Write *frames*, from whichever thread."""
-        data = memoryview(b"".join(map(encode_frame, frames)))
-        with self._lock:
-            while data:
-                data = data[os.write(self._out, data) :]
-
-
 def main() -> None:
     """Serve as the first frame says, until stdin ends."""
-    pipes = Pipes()
+    pipes = Pipes[ToChild](ToChild)
     serve = pipes.read()
     if not isinstance(serve, Serve):
         sys.exit(f"expected Serve first, got {type(serve).__name__}")
@@ -69,7 +43,7 @@ def main() -> None:
             open_cache(Path(serve.cache_dir))
         lent = Lent(serve)
     except SwarmgateError as error:
-        pipes.say(ServeFailed(str(error)))
+        pipes.say([ServeFailed(str(error))])
         pipes.read()  # stay, so that this is an answer and not a death; the lender ends us
         return
     port = _free_port()
@@ -79,12 +53,12 @@ def main() -> None:
     sys.exit("llama.cpp's RPC server ended")
 
 
-def _introduce(pipes: Pipes, lent: Any, port: int) -> None:
+def _introduce(pipes: Pipes[ToChild], lent: Any, port: int) -> None:
     """Say that the server answers, once it does; then answer for it."""
     interview = ask(port, seconds=_START_SECONDS)
-    pipes.say(Serving(port, lent.report(), str(interview.version), os.cpu_count() or 0))
+    pipes.say([Serving(port, lent.report(), str(interview.version), os.cpu_count() or 0)])
     while isinstance(pipes.read(), Report):
-        pipes.say(Reported(lent.report()))
+        pipes.say([Reported(lent.report())])
 
 
 def ask(port: int, *, seconds: float) -> Interview:

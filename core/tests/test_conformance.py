@@ -19,6 +19,7 @@ from swarmgate.api import (
     Lender,
     Loan,
     MemoryLedger,
+    Probe,
     Service,
     Splitter,
     Transport,
@@ -29,10 +30,12 @@ from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.testing import (
     BackendContract,
     BalancerContract,
+    FakeProbe,
     FakeTransport,
     LedgerContract,
     LenderContract,
     PluginContract,
+    ProbeContract,
     SplitterContract,
     TransportContract,
 )
@@ -151,6 +154,24 @@ class TestEchoLender(LenderContract):
     @asynccontextmanager
     async def make(self) -> AsyncGenerator[Lender]:
         yield EchoLender()
+
+
+class TestFakeProbe(ProbeContract):
+    found: FakeProbe
+
+    def setup_method(self) -> None:
+        self.found = FakeProbe()
+
+    @asynccontextmanager
+    async def make(self) -> AsyncGenerator[Probe]:
+        yield self.found
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncGenerator[Endpoint]:
+        async with an_echo() as endpoint:
+            self.found.say(endpoint, {"memory_bytes": "1024"})
+            yield endpoint
+            self.found.say(endpoint, Unreachable(f"{endpoint} is gone"))
 
 
 class MortalEcho(EchoBackend):

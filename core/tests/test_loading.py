@@ -7,9 +7,9 @@ import pytest
 from swarmgate.chat import ModelCard
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import EngineError, Unavailable
-from swarmgate.loading import Loader, OnChange
+from swarmgate.loading import Loader
 from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Worker
-from swarmgate.split import Share, SplitPlan
+from swarmgate.split import OnChange, Share, SplitPlan
 
 pytestmark = pytest.mark.anyio
 

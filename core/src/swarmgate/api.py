@@ -29,7 +29,7 @@ from swarmgate.chat import (
     Usage,
 )
 from swarmgate.child import Child, ChildEvents
-from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Splitter, Transport
+from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Probe, Splitter, Transport
 from swarmgate.errors import (
     ConfigError,
     ContextExceeded,
@@ -66,7 +66,7 @@ from swarmgate.nouns import (
 )
 from swarmgate.parts import PATH, SECRET, NoOptions, Options, Part, PartContext
 from swarmgate.setbacks import Setbacks
-from swarmgate.split import Footprint, Placement, Share, SplitPlan
+from swarmgate.split import Footprint, Placement, Portion, Share, SplitPlan
 
 __all__ = [
     "GATEWAY",
@@ -111,6 +111,8 @@ __all__ = [
     "PartContext",
     "Placement",
     "PluginError",
+    "Portion",
+    "Probe",
     "Prompt",
     "QueueFull",
     "RequestError",

@@ -226,7 +226,8 @@ class ModelCard(Word, frozen=True):
     equal weights.  *context_length* (tokens, prompt and answer together) is what one request may
     use here, *context_train* what the model was trained with.  *slots* is how many answers are
     written at once.  Sizes are in bytes.  *footprint* is None where nobody knows: a splitter then
-    takes *weight_bytes* to be spread evenly.  *placement* is what the operator wants.
+    takes *weight_bytes* to be spread evenly.  *placement* is what the operator wants for
+    this model, None for what the gateway's own setting says.
     """
 
     name: str
@@ -245,7 +246,7 @@ class ModelCard(Word, frozen=True):
     created: int = 0
     aliases: tuple[str, ...] = ()
     footprint: Footprint | None = None
-    placement: Placement = "auto"
+    placement: Placement | None = None
 
 
 def estimated_tokens(prompt: Prompt) -> int:

@@ -84,6 +84,37 @@ class Discovery(Protocol):
 
 
 @runtime_checkable
+class Probe(Protocol):
+    """Asks whoever offers a service what there is to be had, before anything is entrusted to it."""
+
+    @property
+    def service(self) -> Service:
+        """Return the service whose offers it can look into."""
+        ...
+
+    async def here(self) -> int:
+        """Return how many bytes of memory this machine itself could give to a model now; 0 if nobody can tell."""
+        ...
+
+    def watch(self, endpoint: Endpoint) -> AbstractAsyncContextManager[AsyncIterator[dict[str, str]]]:
+        """Yield the labels of what is at *endpoint* now, and again after they changed, while it can be used.
+
+        Labels are those of :class:`~swarmgate.nouns.Offer`; ``memory_bytes`` is what is free, ``leased_by`` names
+        who has it, empty if nobody has.  The iterator does not end; what is no longer there raises.
+
+        Not promised: that a change is told at once, nor how long silence takes to be noticed; the
+        implementation says so.
+
+        Raises:
+            Unreachable: nobody answers, what answers is something else or another version, or it is gone;
+                on entering or while iterating.  The message names the endpoint.
+            Unavailable: it is there, and cannot be used just now; the message says why.
+
+        """
+        ...
+
+
+@runtime_checkable
 class Balancer(Protocol):
     """Decides where a request goes.  Pure and synchronous: never awaits, never blocks."""
 
@@ -104,6 +135,7 @@ class Splitter(Protocol):
         """Return shares that sum to one; *here* is this machine's free memory in bytes.
 
         A worker's memory is its label ``memory_bytes``.  The same arguments give the same plan.
+        Portions are filled in, also of a model that stays here whole, where the splitter knows its sizes.
 
         Raises:
             Unavailable: the weights fit nowhere; the message has the numbers.
@@ -125,11 +157,18 @@ class Backend(Protocol):
         ...
 
     async def load(self, plan: SplitPlan) -> None:
-        """Load, or load anew, by *plan*; an empty plan means: all of it here.
+        """Load, or load anew, by *plan*, and keep it so; an empty plan means: all of it here.
+
+        Returns once it is loaded.  What was loaded before goes on answering until then if there is room for both;
+        if not, and in any case once the new one is ready, its answers fail with Starting, so that they are carried
+        over.  What dies later, the backend itself, or a worker while its offer stands, the backend loads again by
+        the same plan.  Cancelled, or failed with Unavailable, it may be left with nothing loaded.
 
         Raises:
             EngineError: the model cannot be loaded, and :meth:`health` is permanent; the message
                 says why.
+            Unavailable: not by this plan, or not now: a worker is gone, has been lent to somebody else, or has too
+                little memory; the message says which and why.
 
         """
         ...

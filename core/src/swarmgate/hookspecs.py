@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Splitter, Transport
+from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Probe, Splitter, Transport
 from swarmgate.parts import Part
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ def swarmgate_ledger() -> list[Part[Any, Ledger]]:
 @hookspec
 def swarmgate_discovery() -> list[Part[Any, Discovery]]:
     """Offer ways to hear of other nodes.  Any number is used."""
+    return []
+
+
+@hookspec
+def swarmgate_probe() -> list[Part[Any, Probe]]:
+    """Offer ways to ask nodes what they have to give.  Any number is used, one for each service."""
     return []
 
 

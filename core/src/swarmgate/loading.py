@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
 import anyio
 import structlog
@@ -11,9 +10,7 @@ import structlog
 from swarmgate.contracts import Backend, Splitter
 from swarmgate.errors import SwarmgateError, Unavailable
 from swarmgate.nouns import Worker
-from swarmgate.split import SplitPlan
-
-OnChange = Literal["keep", "reload"]
+from swarmgate.split import OnChange, SplitPlan
 
 
 class Loader:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Splitter, Transport
+from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Probe, Splitter, Transport
 from swarmgate.errors import PluginError
 from swarmgate.nouns import Node
 
@@ -65,6 +65,7 @@ class Slot(Generic[T_co]):
 TRANSPORT = Slot("transport", Transport, "ways to reach other nodes", many=True, defaults=("tcp",))
 LEDGER = Slot("ledger", Ledger, "the book of standing offers", defaults=("memory",), needed=True)
 DISCOVERY = Slot("discovery", Discovery, "ways to hear of other nodes", many=True, defaults=("static",))
+PROBE = Slot("probe", Probe, "ways to ask nodes what they have", many=True, defaults=("llama_cpp_rpc",))
 BALANCER = Slot(
     "balancer",
     Balancer,
@@ -83,7 +84,7 @@ BACKEND = Slot(
 )
 WORKER = Slot("worker", Lender, "what this machine lends to others", role="worker")
 #: The order is the order of opening; closing is the reverse.
-SLOTS: tuple[Slot[Any], ...] = (TRANSPORT, LEDGER, DISCOVERY, BALANCER, SPLITTER, BACKEND, WORKER)
+SLOTS: tuple[Slot[Any], ...] = (TRANSPORT, LEDGER, DISCOVERY, PROBE, BALANCER, SPLITTER, BACKEND, WORKER)
 
 
 @dataclass(slots=True)

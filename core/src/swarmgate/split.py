@@ -8,6 +8,8 @@ from swarmgate.nouns import Word, Worker
 
 #: Where a model may go: here if it fits and else split; here whatever it weighs; split even if it fits.
 Placement = Literal["auto", "local", "split"]
+#: What becomes of a loaded model when workers join; one that loses a worker is always loaded anew.
+OnChange = Literal["reload", "keep"]
 
 
 class Footprint(Word, frozen=True):
@@ -38,11 +40,37 @@ class Share(Word, frozen=True):
     fraction: float
 
 
+class Portion(Word, frozen=True):
+    """What one place holds of a model: layers from *first* until before *end*, maybe the output; sizes in bytes.
+
+    *worker* None is this machine; *share* is the fraction of all layers, the output counting as one more.
+    """
+
+    worker: Worker | None = None
+    first: int = 0
+    end: int = 0
+    output: bool = False
+    weights: int = 0
+    cache: int = 0
+    compute: int = 0
+    share: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """Return everything it takes up."""
+        return self.weights + self.cache + self.compute
+
+
 class SplitPlan(Word, frozen=True):
-    """Where the parts of one model go.  No shares means: all of it here."""
+    """Where the parts of one model go.  No shares means: all of it here.
+
+    *portions* are what comes of the shares, this machine first, if the splitter knows: for people to look at,
+    and for the core to know how much memory here is spoken for.
+    """
 
     shares: tuple[Share, ...] = ()
     reason: str = ""
+    portions: tuple[Portion, ...] = ()
 
     @property
     def workers(self) -> tuple[Worker, ...]:

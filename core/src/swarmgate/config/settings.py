@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from swarmgate.parts import PATH, SECRET, Options
+from swarmgate.split import OnChange, Placement
 
 _PORT = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
 _ADDRESS = rf"^(\[[0-9A-Fa-f:.]+(%[^\s\[\]]+)?\]|[^:\s\[\]]+):{_PORT}\Z"
@@ -36,6 +37,14 @@ class Settings(Options, frozen=True):
     queue_limit: Annotated[int, Meta(ge=0)] = 64
     #: Seconds a request may wait for a free slot before it is given up.
     queue_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    #: Seconds a begun answer may wait for somebody to go on with it, once its engine has died.
+    resume_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    #: Where models go that do not say so themselves: here if they fit and else split, here in any case, or split.
+    placement: Placement = "auto"
+    #: Whether a model is split anew when workers join (and it would be divided otherwise), or kept as it is.
+    on_change: OnChange = "reload"
+    #: Seconds workers must have stood before a model is split over them; longer for those that come and go.
+    settle_seconds: Annotated[float, Meta(ge=0)] = 1.0
     #: Largest request body accepted, in megabytes (1,000,000 bytes).
     max_body_mb: Annotated[float, Meta(gt=0)] = 32.0
     #: Seconds of silence after which a stream sends a comment to show that it lives.

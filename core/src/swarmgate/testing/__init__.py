@@ -25,7 +25,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{room.name}" for room in iter_modu
 from swarmgate.testing.backend import BackendContract  # noqa: E402 -- after the rewriting is arranged
 from swarmgate.testing.balancer import BalancerContract  # noqa: E402 -- likewise
 from swarmgate.testing.discovery import DiscoveryContract  # noqa: E402 -- likewise
-from swarmgate.testing.fakes import FakeClock, FakeTransport, ScriptedBackend  # noqa: E402 -- likewise
+from swarmgate.testing.fakes import FakeClock, FakeProbe, FakeTransport, ScriptedBackend  # noqa: E402 -- likewise
 from swarmgate.testing.ledger import LedgerContract  # noqa: E402 -- likewise
 from swarmgate.testing.lender import LenderContract  # noqa: E402 -- likewise
 from swarmgate.testing.makers import (  # noqa: E402 -- likewise
@@ -40,6 +40,7 @@ from swarmgate.testing.makers import (  # noqa: E402 -- likewise
     an_offer,
 )
 from swarmgate.testing.plugin import PluginContract  # noqa: E402 -- likewise
+from swarmgate.testing.probe import ProbeContract  # noqa: E402 -- likewise
 from swarmgate.testing.splitter import SplitterContract  # noqa: E402 -- likewise
 from swarmgate.testing.transport import TransportContract  # noqa: E402 -- likewise
 
@@ -48,10 +49,12 @@ __all__ = [
     "BalancerContract",
     "DiscoveryContract",
     "FakeClock",
+    "FakeProbe",
     "FakeTransport",
     "LedgerContract",
     "LenderContract",
     "PluginContract",
+    "ProbeContract",
     "ScriptedBackend",
     "SplitterContract",
     "TransportContract",

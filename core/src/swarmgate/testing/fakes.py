@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from swarmgate.api import (
+    LLAMA_RPC,
     Delta,
     Embeddings,
     EmbedRequest,
@@ -18,6 +19,7 @@ from swarmgate.api import (
     ModelCard,
     Service,
     SplitPlan,
+    SwarmgateError,
     Token,
     TokenizeRequest,
     Unreachable,
@@ -117,6 +119,62 @@ class ScriptedBackend:
             if piece.finish is not None:
                 return
         yield Delta(finish="stop", usage=Usage(completion_tokens=said))
+
+
+class FakeProbe:
+    """Finds at each endpoint the labels it was told, and forgets them on request.
+
+    :meth:`say` changes what is found, a mapping for labels and an error for what is raised in their place.
+    """
+
+    def __init__(self, *, service: Service = LLAMA_RPC, here: int = 64 << 30) -> None:
+        self.memory = here
+        #: The endpoints watched at the moment, in the order of asking.
+        self.watched: list[Endpoint] = []
+        self._service = service
+        self._found: dict[Endpoint, Mapping[str, str] | SwarmgateError] = {}
+        self._news = anyio.Event()
+
+    def __repr__(self) -> str:
+        return f"<FakeProbe of {self._service}, {len(self._found)} known>"
+
+    @property
+    def service(self) -> Service:
+        """Return the service it was made for."""
+        return self._service
+
+    async def here(self) -> int:
+        """Return the memory it was told."""
+        return self.memory
+
+    def say(self, endpoint: Endpoint, found: Mapping[str, str] | SwarmgateError) -> None:
+        """Let *found* be what is at *endpoint* from now on."""
+        self._found[endpoint] = found
+        self._news.set()
+        self._news = anyio.Event()
+
+    @asynccontextmanager
+    async def watch(self, endpoint: Endpoint) -> AsyncGenerator[AsyncIterator[dict[str, str]]]:
+        """Yield what there is at *endpoint*, and again whenever :meth:`say` has changed it."""
+        self.watched.append(endpoint)
+        try:
+            async with aclosing(self._look(endpoint)) as reports:
+                yield reports
+        finally:
+            self.watched.remove(endpoint)
+
+    async def _look(self, endpoint: Endpoint) -> AsyncGenerator[dict[str, str]]:
+        last: Mapping[str, str] | None = None
+        while True:
+            news = self._news
+            found = self._found.get(endpoint, Unreachable(f"nothing answers at {endpoint}"))
+            if isinstance(found, SwarmgateError):
+                raise found
+            if found == last:
+                await news.wait()
+                continue
+            last = found
+            yield dict(found)
 
 
 class FakeTransport:

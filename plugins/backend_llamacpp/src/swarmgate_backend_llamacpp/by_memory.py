@@ -55,7 +55,7 @@ class ByMemory:
         fits = _whole(model, footprint) <= here
         if model.placement == "local":
             return SplitPlan(reason=f"kept here as placement says: {needs}; here are {readable(here)}")
-        if model.placement == "auto" and fits:
+        if model.placement != "split" and fits:
             return SplitPlan(reason=f"fits here: {needs}; here are {readable(here)}")
         taking, left_out = self._choose(footprint, workers)
         places = [_Place(None, here, max(here - footprint.input - footprint.compute, 0)), *taking]

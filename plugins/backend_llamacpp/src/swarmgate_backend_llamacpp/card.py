@@ -47,6 +47,7 @@ def draw_card(file: GgufFile, options: LlamaOptions) -> ModelCard:
         embedding_length=file.number("{arch}.embedding_length"),
         vocabulary=file.number("tokenizer.ggml.tokens.length"),
         created=int(file.path.stat().st_mtime),
+        placement=options.placement,
     )
     cells = context if embeds else kv_cells(card, options)
     return replace(card, footprint=measure(file, options, cells=cells, embeds=embeds))

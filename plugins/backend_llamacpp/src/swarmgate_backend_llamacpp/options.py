@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-from swarmgate.api import PATH, Options
+from swarmgate.api import PATH, Options, Placement
 
 from swarmgate_backend_llamacpp.rpc.arguments import DEFAULT_LISTEN, Arguments, read
 
@@ -24,6 +24,9 @@ class LlamaOptions(Options, frozen=True):
     name: str | None = None
     #: Further names it answers to.
     aliases: tuple[str, ...] = ()
+    #: Where it goes: auto: here if it fits, else split over the workers; local: here in any case; split: split in any
+    #: case.  Unset: what the placement of [gateway] says.
+    placement: Placement | None = None
     #: Tokens of prompt and answer together in one request; 0: the model's own, at most 8192.
     context_size: Count = 0
     #: Answers written at once.

@@ -1,0 +1,42 @@
+"""Who is known of, whether they can be used, and which model lies where.  Values only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from swarmgate.nouns import Endpoint, Offer, Word
+from swarmgate.split import Placement, SplitPlan
+
+#: Nobody has answered yet; can be used; cannot, and the member's *reason* says why.
+Standing = Literal["reaching", "usable", "left_out"]
+
+
+class Member(Word, frozen=True):
+    """One who offers a service, as this gateway sees it.
+
+    *labels* are what the offer and then the probe say.  *retry_seconds* is how long it is until the next try
+    of one that is left out, None if nothing is planned.  *model* is which of our models has it, empty if none.
+    """
+
+    offer: Offer
+    standing: Standing = "reaching"
+    reason: str = ""
+    endpoint: Endpoint | None = None
+    labels: dict[str, str] = {}
+    retry_seconds: float | None = None
+    model: str = ""
+
+
+class Placed(Word, frozen=True):
+    """Where one backend's model is, or will be, or why nowhere.
+
+    *plan* is the one that is loaded, *coming* the one that is being loaded.  *waiting* says what is missing while
+    there is no plan.
+    """
+
+    backend: str
+    model: str
+    placement: Placement = "auto"
+    plan: SplitPlan | None = None
+    coming: SplitPlan | None = None
+    waiting: str = ""

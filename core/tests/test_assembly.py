@@ -14,7 +14,7 @@ from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Ledger
 from swarmgate.echo import EchoBackend, EchoOptions
-from swarmgate.errors import ConfigError, EngineError, PluginError
+from swarmgate.errors import ConfigError, EngineError, PluginError, Unavailable
 from swarmgate.nouns import LLAMA_RPC, Endpoint, Health, NodeId, Offer, Service
 from swarmgate.parts import (
     BACKEND,
@@ -207,6 +207,8 @@ async def test_the_splitter_sees_the_workers_that_are_known_from_the_start(tmp_p
 
     class Counting:
         def plan(self, model: object, here: int, workers: tuple[object, ...]) -> SplitPlan:
+            if not workers:
+                raise Unavailable("fits only into others")
             crews.append(len(workers))
             return SplitPlan()
 

@@ -11,6 +11,7 @@ from swarmgate.crew import by_scheme, muster
 from swarmgate.errors import Unreachable
 from swarmgate.ledger import MemoryLedger
 from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Service, Worker
+from swarmgate.testing import FakeProbe
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +104,7 @@ async def test_a_new_address_replaces_the_path() -> None:
         async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crews:
             (before,) = await anext(crews)
             await ledger.post(an_offer("a", "fake://elsewhere", sequence=1))
+            assert await anext(crews) == ()
             (after,) = await anext(crews)
             assert before.endpoint != after.endpoint
             assert after.offer.addresses == ("fake://elsewhere",)
@@ -132,6 +134,96 @@ async def test_new_labels_are_news_and_a_mere_renewal_is_not() -> None:
     assert [worker.offer.labels["memory_bytes"] for worker in heard] == ["1", "2"]
     assert heard[0].endpoint == heard[1].endpoint
     assert fake.log == ["+fake://a", "-fake://a"]
+
+
+async def test_one_who_is_gone_is_missing_at_once_and_has_to_stand_longer_next_time() -> None:
+    """Leaving is told without waiting; whoever comes and goes counts later each time."""
+    ledger, fake, probe = MemoryLedger(), FakeTransport(), FakeProbe()
+    where = Endpoint("127.0.0.1", 1)
+    probe.say(where, {"memory_bytes": "5"})
+    await ledger.post(an_offer("a"))
+    waits = list[float]()
+    with anyio.fail_after(20):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), probe=probe, settle_seconds=0.2) as crew:
+            assert names(await anext(crew)) == "a"
+            for port in (3, 5):
+                began = anyio.current_time()
+                probe.say(Endpoint("127.0.0.1", port), {"memory_bytes": "5"})
+                probe.say(Endpoint("127.0.0.1", port - 2), Unreachable("gone"))
+                assert await anext(crew) == ()
+                assert anyio.current_time() - began < 0.2
+                (member,) = crew.members()
+                assert (member.standing, member.reason) == ("left_out", "gone")
+                assert names(await anext(crew)) == "a"
+                waits.append(anyio.current_time() - began)
+    assert waits[0] >= 0.5 + 0.4
+    assert waits[1] >= 0.5 + 0.8
+
+
+async def test_what_a_probe_finds_becomes_labels() -> None:
+    """They stand beside the offer's own, change when the probe says so, and are seen in the list of members."""
+    ledger, fake, probe = MemoryLedger(), FakeTransport(), FakeProbe()
+    where = Endpoint("127.0.0.1", 1)
+    probe.say(where, {"memory_bytes": "5"})
+    await ledger.post(an_offer("a", colour="red"))
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), probe=probe, settle_seconds=0.05) as crew:
+            (worker,) = await anext(crew)
+            assert worker.offer.labels == {"colour": "red", "memory_bytes": "5"}
+            probe.say(where, {"memory_bytes": "5", "leased_by": "bob"})
+            (worker,) = await anext(crew)
+            assert worker.offer.labels["leased_by"] == "bob"
+            (member,) = crew.members()
+            assert member.standing == "usable"
+            assert member.labels["leased_by"] == "bob"
+            assert "Crew of 1 of 1" in repr(crew)
+
+
+async def test_the_first_crew_waits_for_everybodys_verdict() -> None:
+    """One that takes a while to answer is in the first crew; one that cannot be used does not hold it up."""
+    ledger, probe = MemoryLedger(), FakeProbe()
+
+    class Slow(FakeTransport):
+        @asynccontextmanager
+        async def reach(self, address: str) -> AsyncGenerator[Endpoint]:
+            await anyio.sleep(0.6 if address.endswith("b") else 0)
+            async with super().reach(address) as endpoint:
+                yield endpoint
+
+    for port in (1, 2, 3):
+        probe.say(Endpoint("127.0.0.1", port), {"memory_bytes": "1"})
+    for name in "abc":
+        await ledger.post(an_offer(name))
+    slow = Slow("fake://c")
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": slow}), probe=probe, settle_seconds=0.1) as crew:
+            assert names(await anext(crew)) == "ab"
+
+
+async def test_ourselves_and_twins_are_left_out() -> None:
+    """The gateway's own address, and a second name for one that is in use, are told as what they are."""
+    ledger, fake = MemoryLedger(), FakeTransport()
+
+    class Here(FakeTransport):
+        @asynccontextmanager
+        async def reach(self, address: str) -> AsyncGenerator[Endpoint]:
+            await anyio.lowlevel.checkpoint()
+            yield Endpoint("127.0.0.1", 8080 if address.endswith("own") else 50052)
+
+    fake = Here()
+    for name in ("own", "a", "b"):
+        await ledger.post(an_offer(name))
+    own = Endpoint("127.0.0.1", 8080)
+    reach = by_scheme({"fake": fake})
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, reach, is_own=own.__eq__, settle_seconds=0.05) as crew:
+            assert len(await anext(crew)) == 1
+            reasons = {member.offer.node: member.reason for member in crew.members()}
+    assert reasons.pop(NodeId("own")) == (
+        "127.0.0.1:8080 is this gateway's own address: take it off the list, or give the port of a worker"
+    )
+    assert min(map(len, reasons.values())) == 0
+    assert any("127.0.0.1:50052 is in use as '0' already" in reason for reason in reasons.values())
 
 
 async def test_addresses_are_tried_in_order() -> None:

@@ -123,7 +123,7 @@ async def test_a_foreign_exception_names_the_backend() -> None:
 async def test_a_dead_engine_is_waited_for_and_asked_again() -> None:
     """The only backend's engine dies; the request waits until it is ready again, and succeeds."""
     trip = Trip({"a": [EngineError("was killed by SIGKILL")]})
-    answers = list[str]()
+    answers, died = list[str](), anyio.Event()
 
     async def go() -> None:
         answers.append(await trip.run())
@@ -137,11 +137,12 @@ async def test_a_dead_engine_is_waited_for_and_asked_again() -> None:
                 return await outcomes(place)
             except EngineError:
                 trip.backends["a"].state = RESTARTING
+                died.set()  # whoever waits for it runs when this task has to wait itself
                 raise
 
         trip.ask = dying  # type: ignore[method-assign]  # the same, and it takes the engine along
         tasks.start_soon(go)
-        await anyio.wait_all_tasks_blocked()
+        await died.wait()
         assert trip.balancer.seen == [("a", True)]
         assert answers == []
         trip.backends["a"].state = READY
@@ -162,6 +163,43 @@ async def test_failures_are_counted() -> None:
     with pytest.raises(EngineError, match="c"):
         await trip.run()
     assert len(trip.balancer.seen) == 3
+
+
+async def test_failures_long_ago_are_forgiven() -> None:
+    """An answer that has moved on for a while may lose as many engines again, the same ones too."""
+    trip = Trip({"a": [], "b": []})
+    for turn in range(6):
+        place, candidate = await trip.errand.choose()
+        with trip.errand.attempt(place, candidate):
+            for _ in range(8):
+                trip.errand.progress()
+            raise EngineError(f"death {turn}")
+    place, candidate = await trip.errand.choose()
+    with trip.errand.attempt(place, candidate):
+        raise EngineError("death 6")
+    with pytest.raises(EngineError, match="death 6"):
+        await trip.errand.choose()
+
+
+async def test_a_begun_answer_waits_for_whoever_comes_nearer() -> None:
+    """While a model is being loaded further and further nobody gives up; once it stands still, they do."""
+    trip = Trip({"a": []}, patience=Patience(resume_seconds=0.2, poll_seconds=0.01))
+    trip.backends["a"].state = Health(ready=False, reason="loading", progress=0.0)
+    gave_up = anyio.Event()
+
+    async def wait() -> None:
+        with pytest.raises(NoCandidate):
+            await trip.errand.choose(begun=True)
+        gave_up.set()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            for percent in range(1, 11):
+                await anyio.sleep(0.05)
+                assert not gave_up.is_set()
+                trip.backends["a"].state = Health(ready=False, reason="loading", progress=percent / 10)
+            await gave_up.wait()
 
 
 async def test_waiting_for_a_restart_ends_in_time() -> None:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 from swarmgate.errors import ConfigError
-from swarmgate.listening import dialled, is_here, listen, only_here, url_of
+from swarmgate.listening import dialled, is_here, leads_to, listen, only_here, url_of
+from swarmgate.nouns import Endpoint
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +82,17 @@ def test_what_others_dial_is_no_wildcard() -> None:
     assert dialled("a.lan") == "a.lan"
     assert dialled("0.0.0.0") not in {"", "0.0.0.0"}  # noqa: S104 -- compared, not bound
     assert dialled("::") not in {"", "::"}
+
+
+async def test_an_endpoint_of_ones_own_is_recognized() -> None:
+    """By address and port, and where one listens on every address by any that is this machine's."""
+    (one,) = await listen("127.0.0.1:0")
+    (every,) = await listen("0.0.0.0:0")
+    with one, every:
+        port, port_of_every = one.getsockname()[1], every.getsockname()[1]
+        assert leads_to((one, every), Endpoint("127.0.0.1", port))
+        assert leads_to((one, every), Endpoint("127.0.0.2", port_of_every))
+        assert not leads_to((one, every), Endpoint("127.0.0.2", port))
+        assert not leads_to((one, every), Endpoint("192.0.2.1", port_of_every))
+        assert not leads_to((one, every), Endpoint("localhost", port))
+        assert not leads_to((), Endpoint("127.0.0.1", port))

@@ -1,87 +1,212 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from swarmgate.allotment import memory_of
 from swarmgate.chat import ModelCard
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import EngineError, Unavailable
-from swarmgate.loading import Loader
-from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Worker
+from swarmgate.loading import Load, Loading
+from swarmgate.nouns import Endpoint, Health, Worker
 from swarmgate.split import OnChange, Share, SplitPlan
+from swarmgate.testing import a_card, a_worker
 
 pytestmark = pytest.mark.anyio
 
 
-def a_worker(name: str) -> Worker:
-    offer = Offer(node=NodeId(name), service=LLAMA_RPC, name="0", addresses=())
-    return Worker(offer=offer, endpoint=Endpoint("127.0.0.1", 1))
-
-
-class Everywhere:
+class Evenly:
     """Divides evenly among all workers, and refuses to do without any."""
 
     def plan(self, model: ModelCard, here: int, workers: Sequence[Worker]) -> SplitPlan:
-        assert model.name == "echo"
-        assert here == 1000
+        assert here in {1000, 500}  # all of it, or half of it each
+        if model.placement == "local":
+            return SplitPlan()
         if not workers:
             raise Unavailable("needs 2 GB, has 1 GB")
-        return SplitPlan(tuple(Share(worker=worker, fraction=1 / len(workers)) for worker in workers))
+        return SplitPlan(shares=tuple(Share(worker=worker, fraction=1 / len(workers)) for worker in workers))
 
 
 class Loaded(EchoBackend):
-    """Writes down its plans; fails if it is told to."""
+    """Writes down its plans; raises what it is told to, in order, and is held up by *gate*."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, *errors: Exception, card: ModelCard | None = None) -> None:
         super().__init__(EchoOptions())
-        self.plans: list[int] = []
-        self.error = error
+        self.plans: list[str] = []
+        self.errors = list(errors)
+        self.card = card or a_card("m", weight_bytes=1)
+        self.gate: anyio.Event | None = None
+        self.cancelled = 0
+
+    def models(self) -> tuple[ModelCard, ...]:
+        return (self.card,)
+
+    def health(self) -> Health:
+        return Health(ready=False, reason="not loaded yet")
 
     async def load(self, plan: SplitPlan) -> None:
-        await anyio.lowlevel.checkpoint()
-        self.plans.append(len(plan.workers))
-        if self.error is not None:
-            raise self.error
+        self.plans.append("".join(sorted(worker.offer.name for worker in plan.workers)))
+        try:
+            await anyio.lowlevel.checkpoint()
+            if self.gate is not None:
+                await self.gate.wait()
+        except anyio.get_cancelled_exc_class():
+            self.cancelled += 1
+            raise
+        if self.errors:
+            raise self.errors.pop(0)
 
 
 async def here() -> int:
     return 1000
 
 
-async def loads(backend: Loaded, *crews: tuple[Worker, ...], on_change: OnChange = "keep") -> Loader:
-    loader = Loader("a", backend, Everywhere(), here, on_change=on_change)
+@asynccontextmanager
+async def loading(*backends: Loaded, on_change: OnChange = "reload") -> AsyncGenerator[Loading]:
+    made = Loading(Evenly(), here, on_change=on_change)
+    for number, backend in enumerate(backends):
+        made.add(f"b{number}", backend)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(loader.run)
-        for crew in crews:
-            loader.tell(crew)
-            await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(made.run)
+        await settled()
+        yield made
         tasks.cancel_scope.cancel()
-    return loader
 
 
-A, B = a_worker("a"), a_worker("b")
+async def tell(made: Loading, *crew: Worker) -> Load:
+    made.tell(crew)
+    await settled()
+    return made.loads[0]
+
+
+async def settled() -> None:
+    with anyio.fail_after(10):
+        await anyio.wait_all_tasks_blocked()
+
+
+A, B, C = (a_worker(name, memory_bytes=9, endpoint=Endpoint("127.0.0.1", port)) for port, name in enumerate("abc", 1))
 
 
 async def test_loads_as_soon_as_the_model_fits() -> None:
-    """Until the crew suffices the reason is shown; then it is loaded, once."""
+    """Until the crew suffices the reason is shown, but not before anybody was asked; then it is loaded, once."""
     backend = Loaded()
-    loader = await loads(backend, ())
-    assert (backend.plans, loader.waiting) == ([], "needs 2 GB, has 1 GB")
-    loader = await loads(backend, (), (A,), (A, B))
-    assert (backend.plans, loader.waiting) == ([1], None)
+    async with loading(backend) as made:
+        assert (made.loads[0].waiting, backend.plans) == (None, [])
+        load = await tell(made)
+        assert (load.waiting, backend.plans) == ("needs 2 GB, has 1 GB", [])
+        assert load.health() == Health(ready=False, reason="needs 2 GB, has 1 GB")
+        assert made.placed()[0].waiting == "needs 2 GB, has 1 GB"
+        load = await tell(made, A)
+        assert (load.waiting, backend.plans) == (None, ["a"])
+        assert made.holders() == {A.offer.key: "m"}
+        assert made.placed()[0].plan == load.plan
+        await tell(made, A)
+    assert backend.plans == ["a"]
 
 
-async def test_reloads_on_a_change_if_that_is_wanted() -> None:
-    """A crew that gives an equal plan changes nothing; one that does not suffice keeps what is loaded."""
+async def test_what_fits_here_does_not_wait_for_the_crew() -> None:
+    """It is loaded before anybody is asked, and stays whoever joins."""
+    backend = Loaded(card=a_card("m", placement="local"))
+    async with loading(backend) as made:
+        assert backend.plans == [""]
+        await tell(made, A, B)
+    assert backend.plans == [""]
+
+
+async def test_a_newcomer_is_taken_in_if_that_is_wanted() -> None:
+    """With ``keep`` it is not; in neither case does a change of somebody's labels do anything."""
+    for on_change, plans in (("reload", ["a", "ab"]), ("keep", ["a"])):
+        backend = Loaded()
+        async with loading(backend, on_change=on_change) as made:  # pyright: ignore[reportArgumentType]  # widened by the tuple
+            await tell(made, A)
+            await tell(made, A, B)
+            await tell(made, a_worker("a", memory_bytes=1, endpoint=A.endpoint), B)
+        assert backend.plans == plans
+
+
+@pytest.mark.parametrize("on_change", ["reload", "keep"])
+async def test_a_lost_worker_is_replaced_at_once_by_those_who_are_left(on_change: OnChange) -> None:
+    """Also where newcomers are not taken in; when nobody is left it waits, and goes on when one comes."""
     backend = Loaded()
-    loader = await loads(backend, (A,), (A, B), (A, B), (), on_change="reload")
-    assert backend.plans == [1, 2]
-    assert loader.plan is not None
-    assert len(loader.plan.workers) == 2
+    async with loading(backend, on_change=on_change) as made:
+        await tell(made, A, B)
+        await tell(made, B)
+        assert backend.plans == ["ab", "b"]
+        load = await tell(made)
+        assert (load.waiting, load.plan) == ("needs 2 GB, has 1 GB", None)
+        await tell(made, B)
+    assert backend.plans == ["ab", "b", "b"]
 
 
-async def test_a_load_that_fails_is_remembered_with_its_reason() -> None:
-    """The house goes on, whatever the backend raised."""
-    assert (await loads(Loaded(EngineError("no such file")), (A,))).failed == "no such file"
-    assert (await loads(Loaded(ValueError("odd")), (A,))).failed == "load raised ValueError: odd"
+async def test_a_loss_while_loading_starts_over() -> None:
+    """The load under way is given up; a newcomer, though, is looked at when it is done."""
+    backend = Loaded()
+    async with loading(backend) as made:
+        backend.gate = anyio.Event()
+        await tell(made, A)
+        load = await tell(made, A, B)
+        assert (backend.plans, backend.cancelled) == (["a"], 0)
+        assert load.coming is not None
+        load = await tell(made, B)
+        assert (backend.plans, backend.cancelled) == (["a", "b"], 1)
+        backend.gate.set()
+        await settled()
+        assert load.plan is not None
+        backend.gate = None
+        await tell(made, B, C)
+    assert backend.plans == ["a", "b", "bc"]
+
+
+async def test_a_load_that_fails_for_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a pause, and with each of its workers left out in turn when it keeps failing."""
+    monkeypatch.setattr("swarmgate.loading._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("swarmgate.loading._LONGEST_PAUSE", 0.01)
+    backend = Loaded(*[Unavailable("b is lent to bob") for _ in range(4)])
+    async with loading(backend) as made:
+        made.tell((A, B))
+        with anyio.fail_after(10):
+            while made.loads[0].plan is None:  # noqa: ASYNC110 -- nothing to wait on
+                await anyio.sleep(0.01)
+        assert backend.plans == ["ab", "ab", "b", "a", "ab"]
+        assert made.loads[0].waiting is None
+
+
+async def test_a_load_that_fails_for_good_is_remembered_with_its_reason() -> None:
+    """The house goes on, whatever the backend raised; that backend is not tried again."""
+    for error, reason in (
+        (EngineError("no such file"), "no such file"),
+        (ValueError("odd"), "load raised ValueError: odd"),
+    ):
+        backend = Loaded(error)
+        async with loading(backend) as made:
+            load = await tell(made, A)
+            await tell(made, A, B)
+            assert load.health() == Health(ready=False, reason=reason, permanent=True)
+        assert backend.plans == ["a"]
+
+
+async def test_two_models_do_not_get_one_worker() -> None:
+    """The second waits until there is another."""
+    one, two = Loaded(), Loaded(card=a_card("n", weight_bytes=1))
+    async with loading(one, two) as made:
+        await tell(made, A)
+        assert made.loads[1].waiting == "needs 2 GB, has 1 GB"
+        await tell(made, A, B)
+        assert made.holders() == {A.offer.key: "m", B.offer.key: "n"}
+    assert (one.plans, two.plans) == (["a"], ["b"])
+    assert memory_of(A) == 9
+
+
+async def test_a_backend_without_a_model_is_told_to_load_all_the_same() -> None:
+    """It may find its models only then."""
+
+    class Empty(Loaded):
+        def models(self) -> tuple[ModelCard, ...]:
+            return ()
+
+    backend = Empty()
+    async with loading(backend) as made:
+        assert made.placed() == ()
+    assert backend.plans == [""]

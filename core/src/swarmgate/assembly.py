@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar, cast
 
 import anyio
+from msgspec.structs import replace
 
 from swarmgate.admission import Admission
 from swarmgate.background import background
 from swarmgate.builtin import Whole
 from swarmgate.config.blueprint import Blueprint, Choice
-from swarmgate.contracts import Backend, Discovery, Ledger, Transport
-from swarmgate.crew import Reach, by_scheme, muster
+from swarmgate.contracts import Backend, Discovery, Ledger, Probe, Transport
+from swarmgate.crew import Crew, by_scheme, muster
 from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
 from swarmgate.identity import Identity, establish
-from swarmgate.loading import Loader
+from swarmgate.loading import Loading
 from swarmgate.memory import free_memory
-from swarmgate.nouns import LLAMA_RPC, Health, Node
-from swarmgate.parts import BACKEND, BALANCER, DISCOVERY, LEDGER, SLOTS, SPLITTER, TRANSPORT, PartContext, Slot
+from swarmgate.nouns import LLAMA_RPC, Endpoint, Health, Node, Service
+from swarmgate.parts import BACKEND, BALANCER, DISCOVERY, LEDGER, PROBE, SLOTS, SPLITTER, TRANSPORT, PartContext, Slot
+from swarmgate.roster import Member, Placed
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
@@ -35,9 +37,10 @@ class Assembly:
     blueprint: Blueprint
     node: Node
     identity: Identity
-    loaders: list[Loader] = field(default_factory=list[Loader])
+    crew: Crew | None = None
     _open: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _dispatcher: Dispatcher | None = None
+    _loading: Loading | None = None
 
     def __repr__(self) -> str:
         return f"<Assembly of {self.node.name}: {', '.join(name for things in self._open.values() for name in things)}>"
@@ -63,18 +66,43 @@ class Assembly:
         if self._dispatcher is None:
             settings = self.blueprint.settings
             admission = Admission(queue_limit=settings.queue_limit, queue_seconds=settings.queue_seconds)
-            self._dispatcher = Dispatcher(lambda: self.all(BACKEND), self.one(BALANCER), admission)
+            self._dispatcher = Dispatcher(
+                lambda: self.all(BACKEND),
+                self.one(BALANCER),
+                admission,
+                resume_seconds=settings.resume_seconds,
+            )
         return self._dispatcher
 
+    @property
+    def loading(self) -> Loading:
+        """Return what loads the backends' models."""
+        if self._loading is None:  # with the first backend: splitter and probes are open by then
+            settings = self.blueprint.settings
+            splitter = next(iter(self.all(SPLITTER).values()), None) or Whole()
+            probe = _by_service(self.all(PROBE)).get(LLAMA_RPC)
+            here = free_memory if probe is None else probe.here
+            self._loading = Loading(splitter, here, placement=settings.placement, on_change=settings.on_change)
+        return self._loading
+
     def add(self, slot: Slot[T], name: str, thing: T) -> None:
-        """Take *thing* in as the next of *slot*; a backend gets its loader."""
+        """Take *thing* in as the next of *slot*; a backend is loaded, too."""
         things = self._open.setdefault(slot.name, {})
         if name in things:
             name = next(free for number in count(2) if (free := f"{name}-{number}") not in things)
         things[name] = thing
         if slot.name == BACKEND.name:
-            splitter = next(iter(self.all(SPLITTER).values()), None) or Whole()
-            self.loaders.append(Loader(name, cast("Backend", thing), splitter, free_memory))
+            self.loading.add(name, cast("Backend", thing))
+
+    def members(self) -> tuple[Member, ...]:
+        """Return every worker this gateway knows of, and which of its models has it."""
+        holders = self.loading.holders()
+        members = self.crew.members() if self.crew is not None else ()
+        return tuple(replace(member, model=holders.get(member.offer.key, "")) for member in members)
+
+    def placed(self) -> tuple[Placed, ...]:
+        """Return where every model is, or why it is nowhere."""
+        return self.loading.placed()
 
     async def wait_ready(self, tell: Callable[[str, Health], None] = lambda _name, _health: None) -> None:
         """Wait until every backend is ready or has failed for good.
@@ -87,7 +115,7 @@ class Assembly:
         """
         heard: dict[str, Health] = {}
         while True:
-            state = {loader.name: self._health(loader) for loader in self.loaders}
+            state = {load.name: load.health() for load in self.loading.loads}
             for name, health in state.items():
                 if heard.get(name) != health:
                     heard[name] = health
@@ -98,33 +126,28 @@ class Assembly:
         if not any(health.ready for health in state.values()):
             raise EngineError("; ".join(health.reason for health in state.values()) or "there is no backend")
 
-    def _health(self, loader: Loader) -> Health:
-        health = self.all(BACKEND)[loader.name].health()
-        if health.ready or health.permanent:
-            return health
-        if loader.failed is not None:
-            return Health(ready=False, reason=loader.failed, permanent=True)
-        return Health(ready=False, reason=loader.waiting) if loader.waiting is not None else health
-
 
 @asynccontextmanager
-async def assemble(blueprint: Blueprint) -> AsyncGenerator[Assembly]:
+async def assemble(
+    blueprint: Blueprint, *, is_own: Callable[[Endpoint], bool] = lambda _: False
+) -> AsyncGenerator[Assembly]:
     """Open what ``gateway run`` needs, in the order of the slots, and close it in reverse.
 
     Discoveries run meanwhile, and models load: see :meth:`Assembly.wait_ready`.  A part that
-    fails later on, beyond what it can mend itself, ends the house.
+    fails later on, beyond what it can mend itself, ends the house.  *is_own* says which endpoints are this very
+    gateway's, and nobody to turn to.
 
     Raises:
-        ConfigError: the state folder cannot be used, or two transports understand one scheme.
+        ConfigError: the state folder cannot be used, or two parts want to be the one of a scheme or service.
         PluginError: a part could not be opened, or is not what its slot asks.
 
     """
     settings = blueprint.settings
     state_dir = settings.state_path()
     node, identity = await anyio.to_thread.run_sync(establish, state_dir, settings.name)
-    assembly = Assembly(blueprint, node, identity)
     context = PartContext(node, state_dir)
     async with AsyncExitStack() as stack:
+        assembly = Assembly(blueprint, node, identity)
         chosen = blueprint.opened_by("run")
         for slot in SLOTS:
             for choice in chosen:
@@ -134,9 +157,20 @@ async def assemble(blueprint: Blueprint) -> AsyncGenerator[Assembly]:
         tasks = await stack.enter_async_context(background())
         for name, discovery in assembly.all(DISCOVERY).items():
             tasks.start_soon(_discover, name, discovery, assembly.one(LEDGER))
-        for loader in assembly.loaders:
-            tasks.start_soon(loader.run)
-        tasks.start_soon(_follow_crew, assembly.one(LEDGER), reach, assembly.loaders)
+        for _ in range(2):  # a discovery that knows its offers from the start posts them first
+            await anyio.lowlevel.checkpoint()
+        assembly.crew = await stack.enter_async_context(
+            muster(
+                assembly.one(LEDGER),
+                LLAMA_RPC,
+                reach,
+                probe=_by_service(assembly.all(PROBE)).get(LLAMA_RPC),
+                is_own=is_own,
+                settle_seconds=settings.settle_seconds,
+            )
+        )
+        tasks.start_soon(assembly.loading.run)
+        tasks.start_soon(_follow_crew, assembly.crew, assembly.loading)
         yield assembly
 
 
@@ -172,6 +206,15 @@ def _schemes(transports: Mapping[str, Transport]) -> dict[str, Transport]:
     return schemes
 
 
+def _by_service(probes: Mapping[str, Probe]) -> dict[Service, Probe]:
+    services: dict[Service, Probe] = {}
+    for name, probe in probes.items():
+        if probe.service in services:
+            raise ConfigError(f"two probes look into the service {probe.service!r}, {name!r} is one; remove one")
+        services[probe.service] = probe
+    return services
+
+
 async def _discover(name: str, discovery: Discovery, ledger: Ledger) -> None:
     try:
         await discovery.run(ledger)
@@ -181,10 +224,6 @@ async def _discover(name: str, discovery: Discovery, ledger: Ledger) -> None:
         raise PluginError(f"discovery {name!r} failed: {type(error).__name__}: {error}") from error
 
 
-async def _follow_crew(ledger: Ledger, reach: Reach, loaders: Sequence[Loader]) -> None:
-    for _ in range(2):  # a discovery that knows its offers from the start posts them first
-        await anyio.lowlevel.checkpoint()
-    async with muster(ledger, LLAMA_RPC, reach) as crews:
-        async for crew in crews:
-            for loader in loaders:
-                loader.tell(crew)
+async def _follow_crew(crew: Crew, loading: Loading) -> None:
+    async for workers in crew:
+        loading.tell(workers)

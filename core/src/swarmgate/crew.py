@@ -1,24 +1,37 @@
-"""The crew: workers that can be reached right now, held reachable for as long as they stand."""
+"""The crew: workers that can be reached and used right now, held so for as long as they stand."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 import anyio
+import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
 from swarmgate.background import background
-from swarmgate.contracts import Ledger, Transport
-from swarmgate.errors import Unreachable
+from swarmgate.contracts import Ledger, Probe, Transport
+from swarmgate.errors import Unavailable, Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Offer, Service, Worker
+from swarmgate.roster import Member, Standing
 
 #: Holds the best path to an offer open.
 Reach = Callable[[Offer], AbstractAsyncContextManager[Endpoint]]
-_Key = tuple[NodeId, Service, str]
-_LONGEST_PAUSE = 30.0
+Key = tuple[NodeId, Service, str]
+#: The first and the longest pause before one that could not be used is tried again, in seconds; they double.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+#: Who stood for so long is no longer taken for one that comes and goes, in seconds.
+_HEALTHY_SECONDS = 60.0
+#: However often one comes and goes, it has to stand no longer than this before it counts, in seconds.
+_LONGEST_SETTLE = 60.0
+#: Those who arrive one after the other are waited for together, for so many times the settling time at most.
+_BURST = 5
+#: How long the first crew waits for those who have not answered yet, in seconds.
+_VERDICT_SECONDS = 6.0
 
 
 def by_scheme(transports: Mapping[str, Transport]) -> Reach:
@@ -47,118 +60,216 @@ def by_scheme(transports: Mapping[str, Transport]) -> Reach:
 
 @dataclass(eq=False, slots=True)
 class _Path:
-    """The way to one offer: being opened, open (then there is a worker), or given up for a while."""
+    """The way to one offer; there is a *worker* while it can be used, which counts from *ready_at* on."""
 
     offer: Offer
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    standing: Standing = "reaching"
+    reason: str = ""
     worker: Worker | None = None
+    joined_at: float = 0.0
+    ready_at: float = 0.0
+    retry_at: float | None = None
 
 
-class _Muster:
-    """Keeps a path to each standing offer open, and says when the set of open ones has changed."""
+class Crew(AsyncIterator[tuple[Worker, ...]]):
+    """Keeps a path to each standing offer open, and probes what is there; made by :func:`muster`.
 
-    def __init__(self, reach: Reach, pause: float) -> None:
-        self._reach = reach
-        self._pause = pause
-        self._paths: dict[_Key, _Path] = {}
-        self.changed = anyio.Event()
+    Iterating gives the usable ones, sorted by key, now and again after every change: a worker that can no longer
+    be used is missing at once, a new one counts when it has stood for a while, longer after each time it went.
+    """
 
-    @property
-    def crew(self) -> tuple[Worker, ...]:
-        """Return who can be reached now, sorted by key."""
-        return tuple(path.worker for _, path in sorted(self._paths.items()) if path.worker is not None)
+    def __init__(
+        self,
+        ledger: Ledger,
+        service: Service,
+        reach: Reach,
+        *,
+        probe: Probe | None = None,
+        is_own: Callable[[Endpoint], bool] = lambda _: False,
+        settle_seconds: float = 1.0,
+    ) -> None:
+        self._ledger, self._service, self._reach, self._probe = ledger, service, reach, probe
+        self._is_own, self._settle = is_own, settle_seconds
+        self._paths: dict[Key, _Path] = {}
+        self._flaps: dict[Key, int] = {}
+        self._changed = anyio.Event()
+        self._heard = False
+        self._last: tuple[Worker, ...] | None = None
+        self._patient_until = math.inf
 
-    async def follow(self, ledger: Ledger, service: Service, tasks: TaskGroup) -> None:
-        async with ledger.watch(service) as sets:
+    def __repr__(self) -> str:
+        usable = sum(path.worker is not None for path in self._paths.values())
+        return f"<Crew of {usable} of {len(self._paths)} offers of {self._service}>"
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[Worker, ...]:
+        while True:
+            changed, now = self._changed, anyio.current_time()
+            crew = tuple(
+                path.worker
+                for _, path in sorted(self._paths.items())
+                if path.worker is not None and path.ready_at <= now
+            )
+            if crew != self._last and (self._last is not None or self._may_begin(now)):
+                self._last = crew
+                return crew
+            with anyio.move_on_after(self._next_moment(now) - now):
+                await changed.wait()
+
+    def members(self) -> tuple[Member, ...]:
+        """Return everybody who offers the service, in whatever state, sorted by key."""
+        now = anyio.current_time()
+        return tuple(
+            Member(
+                offer=path.offer,
+                standing=path.standing,
+                reason=path.reason,
+                endpoint=path.worker.endpoint if path.worker else None,
+                labels=path.worker.offer.labels if path.worker else path.offer.labels,
+                retry_seconds=None if path.retry_at is None else max(path.retry_at - now, 0.0),
+            )
+            for _, path in sorted(self._paths.items())
+        )
+
+    async def follow(self, tasks: TaskGroup) -> None:
+        """Hold a path to whoever offers the service, by *tasks*, until cancelled."""
+        async with self._ledger.watch(self._service) as sets:
             async for offers in sets:
                 self._take(offers, tasks)
+                if not self._heard:
+                    self._heard, self._patient_until = True, anyio.current_time() + _VERDICT_SECONDS
+                    self._stir()
+
+    def _may_begin(self, now: float) -> bool:
+        """Return whether the first crew may be told: all have been looked at, or that took too long."""
+        paths = self._paths.values()
+        settled = all(path.standing != "reaching" and (path.worker is None or path.ready_at <= now) for path in paths)
+        return self._heard and (settled or now >= self._patient_until)
+
+    def _next_moment(self, now: float) -> float:
+        """Return when something may be told without anything happening, infinity if never."""
+        moments = [path.ready_at for path in self._paths.values() if path.worker is not None]
+        if self._last is None:
+            moments.append(self._patient_until)
+        return min((moment for moment in moments if moment > now), default=math.inf)
 
     def _take(self, offers: tuple[Offer, ...], tasks: TaskGroup) -> None:
         standing = {offer.key: offer for offer in offers}
         for key in self._paths.keys() - standing.keys():
-            self._drop(self._paths.pop(key))
+            self._paths.pop(key).scope.cancel()
+            self._stir()
         for key, offer in standing.items():
             path = self._paths.get(key)
             if path is not None and path.offer.addresses == offer.addresses:
                 self._renew(path, offer)
                 continue
             if path is not None:
-                self._drop(path)
+                path.scope.cancel()
             self._paths[key] = path = _Path(offer)
             tasks.start_soon(self._hold, path)
 
-    def _drop(self, path: _Path) -> None:
-        path.scope.cancel()
-        if path.worker is not None:
-            self._stir()
-
     def _renew(self, path: _Path, offer: Offer) -> None:
         """Take over what *offer* says now; a mere renewal is no change."""
-        if path.offer.labels == offer.labels:
-            return
-        path.offer = offer
-        if path.worker is not None:
-            path.worker = Worker(offer=offer, endpoint=path.worker.endpoint)
+        before, path.offer = path.offer, offer
+        if before.labels != offer.labels and path.worker is not None:
+            labels = {**path.worker.offer.labels, **offer.labels} if self._probe is not None else offer.labels
+            path.worker = Worker(offer=msgspec.structs.replace(offer, labels=labels), endpoint=path.worker.endpoint)
             self._stir()
 
     async def _hold(self, path: _Path) -> None:
-        log = structlog.get_logger("swarmgate.crew").bind(node=path.offer.node, service=path.offer.service)
-        pause = self._pause
+        log = structlog.get_logger("swarmgate.crew").bind(
+            node=path.offer.node, offer=path.offer.name, service=path.offer.service
+        )
+        pause = _FIRST_PAUSE
         with path.scope:
             while True:
                 try:
-                    async with self._reach(path.offer) as endpoint:
-                        path.worker = Worker(offer=path.offer, endpoint=endpoint)
-                        log.info("crew.joined", endpoint=str(endpoint))
-                        self._stir()
-                        await anyio.sleep_forever()
-                except Unreachable as error:
-                    log.warning("crew.unreachable", reason=str(error), seconds=round(pause, 1))
+                    await self._use(path, log)
+                except (Unreachable, Unavailable) as error:
+                    news = str(error) != path.reason or path.worker is not None
+                    path.reason = str(error)
+                    (log.warning if news else log.debug)("crew.unusable", reason=path.reason, seconds=round(pause, 1))
                 finally:
-                    if path.worker is not None:
-                        path.worker = None
-                        log.info("crew.left")
-                        self._stir()
+                    if path.worker is not None and self._leave(path, log):
+                        pause = _FIRST_PAUSE
+                path.standing, path.retry_at = "left_out", anyio.current_time() + pause
+                self._stir()
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
+    async def _use(self, path: _Path, log: structlog.stdlib.BoundLogger) -> None:
+        """Keep *path* usable for as long as it is; raise why it no longer is."""
+        async with self._reach(path.offer) as endpoint:
+            if self._is_own(endpoint):
+                raise Unreachable(
+                    f"{endpoint} is this gateway's own address: take it off the list, or give the port of a worker"
+                )
+            if self._probe is None:
+                self._found(path, endpoint, {}, log)
+                await anyio.sleep_forever()
+                return
+            async with self._probe.watch(endpoint) as reports:
+                async for labels in reports:
+                    self._found(path, endpoint, labels, log)
+        raise Unreachable(f"{endpoint} says no more")
+
+    def _found(
+        self, path: _Path, endpoint: Endpoint, labels: dict[str, str], log: structlog.stdlib.BoundLogger
+    ) -> None:
+        for other in self._paths.values():
+            if other is not path and other.worker is not None and other.worker.endpoint == endpoint:
+                raise Unreachable(f"{endpoint} is in use as {other.offer.name!r} already: remove one of the two")
+        offer = msgspec.structs.replace(path.offer, labels={**path.offer.labels, **labels})
+        if path.worker is None:
+            self._join(path)
+            log.info("crew.joined", endpoint=str(endpoint), labels=labels)
+        path.worker = Worker(offer=offer, endpoint=endpoint)
+        path.standing, path.reason, path.retry_at = "usable", "", None
+        self._stir()
+
+    def _join(self, path: _Path) -> None:
+        """Say from when on *path* counts: those who come together count together."""
+        now = anyio.current_time()
+        settle = min(self._settle * 2.0 ** self._flaps.get(path.offer.key, 0), _LONGEST_SETTLE)
+        path.joined_at, path.ready_at = now, now + settle
+        for other in self._paths.values():
+            if other.worker is not None and now < other.ready_at < path.ready_at:
+                other.ready_at = min(path.ready_at, max(other.ready_at, other.joined_at + _BURST * self._settle))
+
+    def _leave(self, path: _Path, log: structlog.stdlib.BoundLogger) -> bool:
+        """Note that *path* cannot be used any more; return whether it had stood for long."""
+        healthy = anyio.current_time() - path.joined_at >= _HEALTHY_SECONDS
+        self._flaps[path.offer.key] = 0 if healthy else self._flaps.get(path.offer.key, 0) + 1
+        path.worker = None
+        log.info("crew.left", reason=path.reason)
+        self._stir()
+        return healthy
+
     def _stir(self) -> None:
-        self.changed.set()
-        self.changed = anyio.Event()
+        self._changed.set()
+        self._changed = anyio.Event()
 
 
 @asynccontextmanager
 async def muster(
-    ledger: Ledger, service: Service, reach: Reach, *, settle_seconds: float = 1.0
-) -> AsyncGenerator[AsyncIterator[tuple[Worker, ...]]]:
-    """Yield the crew, and again whenever it has changed and then stood still for *settle_seconds*.
+    ledger: Ledger,
+    service: Service,
+    reach: Reach,
+    *,
+    probe: Probe | None = None,
+    is_own: Callable[[Endpoint], bool] = lambda _: False,
+    settle_seconds: float = 1.0,
+) -> AsyncGenerator[Crew]:
+    """Yield the crew of those who offer *service*; see :class:`Crew`.
 
-    Nobody offering anything is told at once.  A worker that cannot be reached is left out, and
-    tried again for as long as its offer stands; one that is offered at new addresses is reached
-    anew, by way of the old path until then no longer.
+    Nobody offering anything is told at once.  A worker that cannot be reached, or that *probe* finds no use for,
+    is left out, and tried again for as long as its offer stands; so is one *is_own* recognizes as ourselves, and one
+    that is there under another name already.  One that is offered at new addresses is reached anew.
     """
-    keeper = _Muster(reach, pause=settle_seconds)
-
-    async def settled() -> AsyncGenerator[tuple[Worker, ...]]:
-        last: tuple[Worker, ...] | None = None
-        if not ledger.offers(service):
-            last = ()
-            yield last
-        while True:
-            changed, crew = keeper.changed, keeper.crew
-            if crew == last:
-                await changed.wait()
-                continue
-            with anyio.move_on_after(settle_seconds):
-                await changed.wait()
-                continue
-            last = crew
-            yield crew
-
-    crews = settled()
+    crew = Crew(ledger, service, reach, probe=probe, is_own=is_own, settle_seconds=settle_seconds)
     async with background() as tasks:
-        tasks.start_soon(keeper.follow, ledger, service, tasks)
-        try:
-            yield crews
-        finally:
-            await crews.aclose()
+        tasks.start_soon(crew.follow, tasks)
+        yield crew

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -18,6 +18,8 @@ from swarmgate.places import Place, Tallies
 
 T = TypeVar("T")
 _DOUBLINGS = 5
+#: So many pieces after a failure it is forgotten.
+_FORGIVEN_AFTER = 8
 
 
 @dataclass(slots=True)
@@ -83,13 +85,16 @@ class Errand:
     _refusals: dict[str, tuple[int, float]] = field(default_factory=dict[str, tuple[int, float]], init=False)
     _last: SwarmgateError | None = field(default=None, init=False)
     _give_up_at: float = field(default=math.inf, init=False)
+    _pieces: int = field(default=0, init=False)
+    _loaded: dict[str, float] = field(default_factory=dict[str, float], init=False)
 
     async def choose(
         self, fits: Callable[[Place], bool] = lambda _: True, *, begun: bool = False
     ) -> tuple[Place, Candidate]:
         """Return whom to ask next of those that *fits*; wait for one to become ready, if one may.
 
-        Whoever failed and is ready all the same is not asked again.
+        Whoever failed and is ready all the same is not asked again.  A *begun* answer waits on for as long as
+        somebody who could go on with it comes nearer to being loaded.
 
         Raises:
             NoCandidate: nobody became ready in time.
@@ -108,6 +113,8 @@ class Errand:
             if able:
                 candidate = self._pick(able)
                 return able[candidate.name], candidate
+            if begun and self._comes_nearer(fitting.values()):
+                self._give_up_at = now + self.patience.resume_seconds
             waited_out = now >= self._give_up_at
             if self._last is not None and (waited_out or not fitting):
                 raise self._last
@@ -156,8 +163,25 @@ class Errand:
                 return await ask(place)
 
     def progress(self) -> None:
-        """Learn that the answer has moved on: the next failure has all the time again."""
+        """Learn that the answer has moved on: the next failure has all the time again.
+
+        When it has moved on for a while, earlier failures are forgotten: a long answer may outlive many engines, and
+        one that kills whatever touches it does not get so far.
+        """
         self._give_up_at = math.inf
+        self._pieces += 1
+        if self._pieces >= _FORGIVEN_AFTER:
+            self._failures = 0
+            self._spent.clear()
+
+    def _comes_nearer(self, places: Iterable[Place]) -> bool:
+        """Return whether one of *places* has more of its model loaded than when it was last looked at."""
+        nearer = False
+        for place in places:
+            if place.health.progress is not None:
+                nearer |= place.health.progress > self._loaded.get(place.name, -1.0)
+                self._loaded[place.name] = place.health.progress
+        return nearer
 
     def _rested(self, name: str, now: float) -> bool:
         """Return whether *name* may be asked: after each refusal it is left alone for twice as long."""
@@ -188,6 +212,8 @@ class Errand:
             return  # its health has not caught up yet; this cost nothing
         self._give_up_at = math.inf
         self._failures += 1
+        self._pieces = 0
+        self._loaded.clear()
         if place.backend.health().ready:
             self._spent.add(place.name)
         if self._failures >= self.patience.failures:

@@ -10,6 +10,7 @@ import socket
 import anyio
 
 from swarmgate.errors import ConfigError
+from swarmgate.nouns import Endpoint
 
 _BACKLOG = 2048
 _LAST_PORT = 65535
@@ -77,6 +78,33 @@ def url_of(address: str, sockets: tuple[socket.socket, ...]) -> str:
     elif host == "[::]":
         host = "[::1]"
     return f"http://{host}:{port}"
+
+
+def leads_to(sockets: tuple[socket.socket, ...], endpoint: Endpoint) -> bool:
+    """Return whether a connection to *endpoint*, an IP address, would come out at one of *sockets*."""
+    try:
+        wanted = ipaddress.ip_address(endpoint.host.partition("%")[0])
+    except ValueError:
+        return False
+    for listener in sockets:
+        host, port = listener.getsockname()[:2]
+        bound = ipaddress.ip_address(str(host).partition("%")[0])
+        if port == endpoint.port and (bound == wanted or (bound.is_unspecified and _is_ours(wanted))):
+            return True
+    return False
+
+
+def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Return whether *address* is this machine's: one can bind to no other."""
+    if address.is_loopback:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IPv4
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
 
 
 def only_here(sockets: tuple[socket.socket, ...]) -> bool:

@@ -1,85 +1,259 @@
-"""From the crew to a loaded model: plan, then load, and load anew if that is wanted."""
+"""From the crew to loaded models: decide who gets what, load it, and load it anew when that changes."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import anyio
+import msgspec
 import structlog
+from anyio.abc import TaskGroup
 
+from swarmgate.allotment import Decision, Key, Wish, allot, available, placed, same, stands
+from swarmgate.background import background
 from swarmgate.contracts import Backend, Splitter
 from swarmgate.errors import SwarmgateError, Unavailable
-from swarmgate.nouns import Worker
-from swarmgate.split import OnChange, SplitPlan
+from swarmgate.nouns import Health, Worker
+from swarmgate.roster import Placed
+from swarmgate.split import OnChange, Placement, SplitPlan
+
+#: How long after a load that failed for now it is tried again, in seconds; doubling.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+#: How often it is looked again whether a model that fits nowhere fits now, in seconds.
+_LOOK_AGAIN_SECONDS = 5.0
+#: So many failures of a plan are taken for chance; after them its workers are left out in turn.
+_FAILURES_IN_GOOD_FAITH = 2
 
 
-class Loader:
-    """Loads one backend's model by what its splitter plans for the crew at hand.
+@dataclass(eq=False, slots=True)
+class Load:
+    """One backend's model on its way: the *plan* in force, the one *coming*, or why there is none.
 
-    *here* measures this machine's free memory in bytes.  Once the model is loaded, a change of
-    the crew is ignored, or with *on_change* ``reload`` planned for again; an equal plan changes
-    nothing.
+    *failed* is for good, *waiting* for now.
+    """
+
+    name: str
+    backend: Backend
+    plan: SplitPlan | None = None
+    coming: SplitPlan | None = None
+    waiting: str | None = None
+    failed: str | None = None
+    considered: frozenset[Key] | None = None
+    failures: int = 0
+    failed_with: tuple[Worker, ...] = ()
+    retry_at: float = 0.0
+    scope: anyio.CancelScope | None = field(default=None, repr=False)
+
+    @property
+    def latest(self) -> SplitPlan | None:
+        """Return the plan that is to be in force."""
+        return self.coming or self.plan
+
+    def health(self) -> Health:
+        """Return how the backend does, and what keeps it from being loaded where it cannot know that itself."""
+        health = self.backend.health()
+        if health.ready or health.permanent:
+            return health
+        if self.failed is not None:
+            return Health(ready=False, reason=self.failed, permanent=True)
+        return Health(ready=False, reason=self.waiting) if self.waiting is not None else health
+
+
+class Loading:
+    """Loads the models of all backends by what *splitter* plans for the crew at hand.
+
+    *here* measures this machine's free memory in bytes.  What fits here is loaded before anybody knows who else is
+    there.  A model that lost a worker is loaded anew at once, by a plan for those who are left; with *on_change*
+    ``reload`` also one that could be divided otherwise since somebody joined.  An equal plan changes nothing.
     """
 
     def __init__(
         self,
-        name: str,
-        backend: Backend,
         splitter: Splitter,
         here: Callable[[], Awaitable[int]],
         *,
-        on_change: OnChange = "keep",
+        placement: Placement = "auto",
+        on_change: OnChange = "reload",
     ) -> None:
-        self.name = name
-        self.failed: str | None = None
-        self.waiting: str | None = None
-        self.plan: SplitPlan | None = None
-        self._backend = backend
-        self._splitter = splitter
-        self._here = here
+        self.loads: list[Load] = []
+        self._splitter, self._here = splitter, here
+        self._placement: Placement = placement
         self._on_change = on_change
         self._crew: tuple[Worker, ...] | None = None
         self._news = anyio.Event()
-        self._log = structlog.get_logger("swarmgate.loading").bind(part=name)
+        self._log = structlog.get_logger("swarmgate.loading")
 
     def __repr__(self) -> str:
-        return f"<Loader {self.name} {self.failed or self.waiting or self.plan}>"
+        return f"<Loading of {', '.join(load.name for load in self.loads)}>"
+
+    def add(self, name: str, backend: Backend) -> None:
+        """Load the model of *backend* as well."""
+        self.loads.append(Load(name, backend))
+        self._stir()
 
     def tell(self, crew: tuple[Worker, ...]) -> None:
         """Say who is there; only the latest counts."""
         self._crew = crew
-        self._news.set()
+        self._stir()
+
+    def placed(self) -> tuple[Placed, ...]:
+        """Return where every model is."""
+        return tuple(
+            Placed(
+                backend=load.name,
+                model=card.name,
+                placement=card.placement or self._placement,
+                plan=load.plan,
+                coming=load.coming,
+                waiting=load.waiting or load.failed or "",
+            )
+            for load in self.loads
+            for card in load.backend.models()
+        )
+
+    def holders(self) -> Mapping[Key, str]:
+        """Return which model has which worker, by the offer's key."""
+        return {
+            worker.offer.key: card.name
+            for load in self.loads
+            for plan in (load.plan, load.coming)
+            if plan is not None
+            for worker in plan.workers
+            for card in load.backend.models()[:1]
+        }
 
     async def run(self) -> None:
-        """Load whenever the crew asks for it, until cancelled."""
-        while True:
-            await self._news.wait()
-            self._news = anyio.Event()
-            if self._crew is not None and (self.plan is None or self._on_change == "reload"):
-                await self._load(self._crew)
+        """Load whenever there is something to load, until cancelled."""
+        async with background() as tasks:
+            while True:
+                news = self._news
+                await self._decide(tasks)
+                with anyio.move_on_after(self._pause()):
+                    await news.wait()
 
-    async def _load(self, crew: tuple[Worker, ...]) -> None:
-        for card in self._backend.models()[:1]:
+    async def _decide(self, tasks: TaskGroup) -> None:
+        crew = self._crew or ()
+        here = await self._here()
+        now = anyio.current_time()
+        open_loads = [load for load in self.loads if load.failed is None]
+        wishes = {load.name: wish for load in open_loads if (wish := self._wish(load, crew, now)) is not None}
+        for name, decision in allot(list(wishes.values()), here, crew, self._splitter).items():
+            load = next(load for load in open_loads if load.name == name)
+            self._act(load, wishes[name], decision, crew, tasks)
+        for load in open_loads:
+            if load.name not in wishes and load.latest is None and now >= load.retry_at:
+                self._begin(load, SplitPlan(reason="there is no model to be divided"), tasks)
+
+    def _wish(self, load: Load, crew: Sequence[Worker], now: float) -> Wish | None:
+        """Return what *load* needs; None where the backend has no model yet, or had better rest."""
+        if load.latest is None and now < load.retry_at:
+            return None
+        for card in load.backend.models()[:1]:
+            wish = Wish(name=load.name, card=placed(card, self._placement), held=load.latest, without=_suspects(load))
+            return msgspec.structs.replace(wish, fixed=self._keeps(load, wish, crew))
+        return None
+
+    def _keeps(self, load: Load, wish: Wish, crew: Sequence[Worker]) -> bool:
+        """Return whether *load* stays as it is, whoever else is there."""
+        if wish.held is None or not stands(wish.held, crew):
+            return False
+        if load.coming is not None or self._on_change == "keep":
+            return True
+        at_home = not wish.held.workers and wish.card.placement != "split"
+        return at_home or not self._newcomers(load, wish, crew)
+
+    def _newcomers(self, load: Load, wish: Wish, crew: Sequence[Worker]) -> bool:
+        """Return whether somebody could be had for *wish* who was not there when its plan was made."""
+        others = [other.latest for other in self.loads if other is not load and other.latest is not None]
+        taken = frozenset(worker.offer.key for plan in others for worker in plan.workers)
+        keys = {worker.offer.key for worker in available(wish, crew, taken)}
+        return load.considered is None or not keys <= load.considered
+
+    def _act(self, load: Load, wish: Wish, decision: Decision, crew: Sequence[Worker], tasks: TaskGroup) -> None:
+        if wish.fixed:
+            return
+        if isinstance(decision, Unavailable):
+            load.failures += bool(wish.without)  # somebody else is under suspicion then
+            self._wait(load, str(decision), crew)
+            return
+        load.considered = frozenset(worker.offer.key for worker in crew)
+        if same(decision, load.latest):
+            return
+        self._begin(load, decision, tasks)
+
+    def _wait(self, load: Load, reason: str, crew: Sequence[Worker]) -> None:
+        """Note that there is no plan for *load*; one that lost a worker is not loaded any more."""
+        if self._crew is None and load.latest is None:
+            return  # nobody has been asked yet
+        if load.latest is not None and stands(load.latest, crew):
+            return  # what is there goes on
+        if load.waiting != reason:
+            self._log.warning("loading.waits", part=load.name, reason=reason)
+        load.waiting, load.plan, load.considered = reason, None, None
+        self._stop(load)
+
+    def _begin(self, load: Load, plan: SplitPlan, tasks: TaskGroup) -> None:
+        self._stop(load)
+        load.coming, load.waiting = plan, None
+        load.scope = anyio.CancelScope()
+        tasks.start_soon(self._load, load, plan, load.scope)
+
+    @staticmethod
+    def _stop(load: Load) -> None:
+        if load.scope is not None:
+            load.scope.cancel()
+        load.coming = load.scope = None
+
+    async def _load(self, load: Load, plan: SplitPlan, scope: anyio.CancelScope) -> None:
+        began = anyio.current_time()
+        log = self._log.bind(part=load.name)
+        with scope:
+            log.info("loading.began", workers=[worker.offer.name for worker in plan.workers], reason=plan.reason)
             try:
-                plan = self._splitter.plan(card, await self._here(), crew)
+                await load.backend.load(plan)
             except Unavailable as error:
-                self.waiting = str(error)
-                self._log.warning("loading.waits", model=card.name, reason=str(error))
-                return
-            if self.plan is not None and plan.shares == self.plan.shares:  # reasons name numbers that always change
-                return
-            self.waiting, self.failed, self.plan = None, None, plan
-            began = anyio.current_time()
-            self._log.info("loading.began", model=card.name, workers=len(plan.workers), reason=plan.reason)
-            try:
-                await self._backend.load(plan)
+                self._retry(load, plan, str(error))
             except SwarmgateError as error:
-                self._fail(card.name, str(error))
+                self._fail(load, str(error))
             except Exception as error:  # noqa: BLE001  # a backend's own fault must not take the house down
-                self._fail(card.name, f"load raised {type(error).__name__}: {error}")
+                self._fail(load, f"load raised {type(error).__name__}: {error}")
             else:
-                self._log.info("loading.done", model=card.name, seconds=round(anyio.current_time() - began, 2))
+                load.plan, load.coming, load.failures = plan, None, 0
+                load.failed_with = ()
+                log.info("loading.done", seconds=round(anyio.current_time() - began, 2))
+            self._stir()
 
-    def _fail(self, model: str, reason: str) -> None:
-        self.failed = reason
-        self._log.error("loading.failed", model=model, reason=reason)
+    def _retry(self, load: Load, plan: SplitPlan, reason: str) -> None:
+        pause = min(_FIRST_PAUSE * 2.0**load.failures, _LONGEST_PAUSE)
+        load.failures += 1
+        load.retry_at = anyio.current_time() + pause
+        load.waiting, load.plan, load.coming, load.considered = reason, None, None, None
+        if len(plan.workers) >= len(load.failed_with):  # a plan that left a suspect out clears nobody
+            load.failed_with = plan.workers
+        self._log.warning("loading.postponed", part=load.name, reason=reason, seconds=pause)
+
+    def _fail(self, load: Load, reason: str) -> None:
+        load.failed, load.coming = reason, None
+        self._log.error("loading.failed", part=load.name, reason=reason)
+
+    def _pause(self) -> float:
+        """Return after how many seconds it is to be looked again, whatever happens."""
+        missing = [load for load in self.loads if load.failed is None and load.latest is None]
+        now = anyio.current_time()
+        waits = [max(load.retry_at - now, 0.0) or _LOOK_AGAIN_SECONDS for load in missing]
+        return min(waits, default=math.inf)
+
+    def _stir(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+
+def _suspects(load: Load) -> frozenset[Key]:
+    """Return whom to do without for once: where a split keeps failing, each worker in turn may be the cause."""
+    turn = load.failures - _FAILURES_IN_GOOD_FAITH
+    if turn < 0 or not load.failed_with:
+        return frozenset()
+    left_out = load.failed_with[turn % (len(load.failed_with) + 1) :][:1]
+    return frozenset(worker.offer.key for worker in left_out)

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 
 import anyio
@@ -25,7 +26,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
 from swarmgate.http.writes import JoiningProtocol
-from swarmgate.listening import listen, only_here, url_of
+from swarmgate.listening import leads_to, listen, only_here, url_of
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
 from swarmgate.parts import BACKEND
@@ -60,7 +61,7 @@ async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, anno
     keys = settings.api_keys  # those of api_key_file are among them
     sockets = await listen(settings.listen)
     try:
-        async with assemble(blueprint) as assembly:
+        async with assemble(blueprint, is_own=partial(leads_to, sockets)) as assembly:
             door = _door(assembly, settings, keys)
             server = Server(_config(application(door)))
             async with background() as tasks:

@@ -11,7 +11,7 @@ from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import EngineError, Unavailable
 from swarmgate.loading import Load, Loading
 from swarmgate.nouns import Endpoint, Health, Worker
-from swarmgate.split import OnChange, Share, SplitPlan
+from swarmgate.split import OnChange, Portion, Share, SplitPlan
 from swarmgate.testing import a_card, a_worker
 
 pytestmark = pytest.mark.anyio
@@ -197,6 +197,16 @@ async def test_two_models_do_not_get_one_worker() -> None:
         assert made.holders() == {A.offer.key: "m", B.offer.key: "n"}
     assert (one.plans, two.plans) == (["a"], ["b"])
     assert memory_of(A) == 9
+
+
+async def test_memory_here_is_what_is_free_and_what_is_taken_already_up_to_the_limit() -> None:
+    """What a loaded model computes with is not free any more, and is the models' all the same."""
+    held = SplitPlan(portions=(Portion(weights=500, cache=30, compute=4),))
+    for limit, budget in ((None, 1034), (1010, 1010)):
+        made = Loading(Evenly(), here, limit=limit)
+        made.add("a", Loaded())
+        made.loads[0].plan = held
+        assert await made._budget() == budget
 
 
 async def test_a_backend_without_a_model_is_told_to_load_all_the_same() -> None:

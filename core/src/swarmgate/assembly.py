@@ -82,7 +82,13 @@ class Assembly:
             splitter = next(iter(self.all(SPLITTER).values()), None) or Whole()
             probe = _by_service(self.all(PROBE)).get(LLAMA_RPC)
             here = free_memory if probe is None else probe.here
-            self._loading = Loading(splitter, here, placement=settings.placement, on_change=settings.on_change)
+            self._loading = Loading(
+                splitter,
+                here,
+                limit=None if settings.memory_mb is None else settings.memory_mb << 20,
+                placement=settings.placement,
+                on_change=settings.on_change,
+            )
         return self._loading
 
     def add(self, slot: Slot[T], name: str, thing: T) -> None:

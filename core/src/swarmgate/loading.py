@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
-from swarmgate.allotment import Decision, Key, Wish, allot, available, placed, same, stands
+from swarmgate.allotment import Decision, Key, Wish, allot, available, computing_here, placed, same, stands
 from swarmgate.background import background
 from swarmgate.contracts import Backend, Splitter
 from swarmgate.errors import SwarmgateError, Unavailable
@@ -64,7 +65,7 @@ class Load:
 class Loading:
     """Loads the models of all backends by what *splitter* plans for the crew at hand.
 
-    *here* measures this machine's free memory in bytes.  What fits here is loaded before anybody knows who else is
+    *here* measures this machine's free memory in bytes, and *limit* is the most of it that models may have.  What fits here is loaded before anybody knows who else is
     there.  A model that lost a worker is loaded anew at once, by a plan for those who are left; with *on_change*
     ``reload`` also one that could be divided otherwise since somebody joined.  An equal plan changes nothing.
     """
@@ -74,11 +75,13 @@ class Loading:
         splitter: Splitter,
         here: Callable[[], Awaitable[int]],
         *,
+        limit: int | None = None,
         placement: Placement = "auto",
         on_change: OnChange = "reload",
     ) -> None:
         self.loads: list[Load] = []
         self._splitter, self._here = splitter, here
+        self._limit = sys.maxsize if limit is None else limit
         self._placement: Placement = placement
         self._on_change = on_change
         self._crew: tuple[Worker, ...] | None = None
@@ -135,7 +138,7 @@ class Loading:
 
     async def _decide(self, tasks: TaskGroup) -> None:
         crew = self._crew or ()
-        here = await self._here()
+        here = await self._budget()
         now = anyio.current_time()
         open_loads = [load for load in self.loads if load.failed is None]
         wishes = {load.name: wish for load in open_loads if (wish := self._wish(load, crew, now)) is not None}
@@ -145,6 +148,11 @@ class Loading:
         for load in open_loads:
             if load.name not in wishes and load.latest is None and now >= load.retry_at:
                 self._begin(load, SplitPlan(reason="there is no model to be divided"), tasks)
+
+    async def _budget(self) -> int:
+        """Return how many bytes of this machine all models together may take."""
+        loaded = sum(computing_here(load.plan) for load in self.loads if load.plan is not None)
+        return min(await self._here() + loaded, self._limit)
 
     def _wish(self, load: Load, crew: Sequence[Worker], now: float) -> Wish | None:
         """Return what *load* needs; None where the backend has no model yet, or had better rest."""

@@ -41,6 +41,8 @@ class Settings(Options, frozen=True):
     resume_seconds: Annotated[float, Meta(gt=0)] = 30.0
     #: Where models go that do not say so themselves: here if they fit and else split, here in any case, or split.
     placement: Placement = "auto"
+    #: Most of this machine's memory that models may take together, in megabytes (1,048,576 bytes); unset: what is free.
+    memory_mb: Annotated[int, Meta(ge=0)] | None = None
     #: Whether a model is split anew when workers join (and it would be divided otherwise), or kept as it is.
     on_change: OnChange = "reload"
     #: Seconds workers must have stood before a model is split over them; longer for those that come and go.

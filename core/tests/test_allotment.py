@@ -21,7 +21,7 @@ class Simple:
         if model.placement == "local" or (model.placement != "split" and model.weight_bytes <= here):
             return SplitPlan(portions=(Portion(weights=model.weight_bytes),))
         total = here + sum(map(memory_of, workers))
-        if not workers or model.weight_bytes > total:
+        if not workers or not total or model.weight_bytes > total:
             raise Unavailable(f"{model.name} needs {model.weight_bytes}, there are {total}")
         shares = (Share(worker=None, fraction=here / total),) if here else ()
         shares += tuple(Share(worker=each, fraction=memory_of(each) / total) for each in workers if memory_of(each))

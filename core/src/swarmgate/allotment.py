@@ -81,9 +81,10 @@ def available(wish: Wish, crew: Sequence[Worker], taken: frozenset[Key] = frozen
 def allot(wishes: Sequence[Wish], here: int, crew: Sequence[Worker], splitter: Splitter) -> dict[str, Decision]:
     """Return a plan for each of *wishes* by its name, or why there is none.
 
-    *here* is how many bytes of this machine models may take, those that are loaded included.  Those that have a plan come first, so that nobody is driven
-    out by a newcomer; then those that fit here, in their order.  Of the rest each gets as few of the free workers as
-    it can do with, and what is left over goes, the largest first, to whoever has the least memory for its weights.
+    *here* is how many bytes of this machine models may take, those that are loaded included.  Those that have a
+    plan come first, so that nobody is driven out by a newcomer; then those that fit here, in their order.  Of the
+    rest each gets as few of the free workers as it can do with, and what is left over goes, the largest first, to
+    whoever has the least memory for its weights.
     """
     decided: dict[str, Decision] = {}
     left = here

@@ -65,9 +65,10 @@ class Load:
 class Loading:
     """Loads the models of all backends by what *splitter* plans for the crew at hand.
 
-    *here* measures this machine's free memory in bytes, and *limit* is the most of it that models may have.  What fits here is loaded before anybody knows who else is
-    there.  A model that lost a worker is loaded anew at once, by a plan for those who are left; with *on_change*
-    ``reload`` also one that could be divided otherwise since somebody joined.  An equal plan changes nothing.
+    *here* measures this machine's free memory in bytes, and *limit* is the most of it that models may have.  What
+    fits here is loaded before anybody knows who else is there.  A model that lost a worker is loaded anew at once, by
+    a plan for those who are left; with *on_change* ``reload`` also one that could be divided otherwise since somebody
+    joined.  An equal plan changes nothing.
     """
 
     def __init__(

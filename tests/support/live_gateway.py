@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from live_worker import clean_environ
 
 
 @dataclass(frozen=True)
@@ -29,30 +30,72 @@ class LiveGateway:
         """Return what it has written so far."""
         return self.log.read_text(errors="replace")
 
+    @property
+    def engines(self) -> list[int]:
+        """Return its children: the engines' processes."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def get(self, path: str) -> Any:
+        """Return the JSON at *path*, whatever the status."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as response:
+                return json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            return json.loads(error.read())
+
+
+@dataclass(frozen=True)
+class Site:
+    """The machine a gateway runs on: its address, what stands before its command, and how to get at its sockets.
+
+    *inside* runs a function where that address can be dialled.
+    """
+
+    host: str = "127.0.0.1"
+    prefix: tuple[str, ...] = ()
+    inside: Callable[[Callable[[], Any]], Any] = lambda do: do()
+
+
+HERE = Site()
+
 
 @contextmanager
 def live_gateway(
-    folder: Path, backends: Sequence[Mapping[str, Any]], *, ready_seconds: float = 120.0, **settings: Any
+    folder: Path,
+    backends: Sequence[Mapping[str, Any]],
+    *,
+    workers: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    site: Site = HERE,
+    wait: bool = True,
+    ready_seconds: float = 120.0,
+    **settings: Any,
 ) -> Generator[LiveGateway]:
     """Run a gateway in *folder* with *backends* and *settings* until the block ends; begin when it is ready.
+
+    *workers* are addresses for the static list.  Without *wait* it begins when it answers at all.
 
     Raises:
         RuntimeError: it ended, or was not ready in time; the message has the end of its output.
 
     """
-    port = _free_port()
-    tables = [("[gateway]", {"listen": f"127.0.0.1:{port}", "state_dir": str(folder), **settings})]
+    port = site.inside(_free_port)
+    tables = [("[gateway]", {"listen": f"{site.host}:{port}", "state_dir": str(folder), **settings})]
+    if workers:
+        tables.append(("[[discovery]]", {"use": "static", "workers": list(workers)}))
     tables += [("[[backend]]", dict(backend)) for backend in backends]
     # A JSON string, number, boolean or list of them is a TOML one, too.
     lines = [line for head, table in tables for line in (head, *(f"{k} = {json.dumps(v)}" for k, v in table.items()))]
     (folder / "gateway.toml").write_text("\n".join(lines) + "\n")
     log = folder / "gateway.log"
-    command = [str(Path(sys.executable).with_name("gateway")), "run"]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    command = [*site.prefix, str(Path(sys.executable).with_name("gateway")), "run"]
+    clean = clean_environ(**(environ or {}))
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=clean) as process:
-        running = LiveGateway(f"http://127.0.0.1:{port}", process, log)
+        running = LiveGateway(f"http://{site.host}:{port}", process, log)
         try:
-            _until_ready(running, ready_seconds)
+            path = "/readyz" if wait else "/livez"
+            site.inside(lambda: _until_answers(running, path, ready_seconds))
             yield running
         finally:
             process.terminate()
@@ -68,7 +111,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _until_ready(gateway: LiveGateway, seconds: float) -> None:
+def _until_answers(gateway: LiveGateway, path: str, seconds: float) -> None:
     until = time.monotonic() + seconds
     why = "no answer"
     while time.monotonic() < until:
@@ -77,7 +120,7 @@ def _until_ready(gateway: LiveGateway, seconds: float) -> None:
                 f"the gateway exited with status {gateway.process.returncode}:\n{gateway.said()[-3000:]}"
             )
         try:
-            with urllib.request.urlopen(f"{gateway.url}/readyz", timeout=2):
+            with urllib.request.urlopen(f"{gateway.url}{path}", timeout=2):
                 return
         except urllib.error.HTTPError as error:
             why = f"{error.code} {error.read().decode(errors='replace')}"

@@ -67,8 +67,13 @@ def processor_seconds(pid: int) -> float:
 
 
 @asynccontextmanager
-async def gateway(settings: Settings, folder: Path, *, exact: bool = True) -> AsyncGenerator[Contender]:
-    """Run ``gateway run`` with a config file that serves the model by llama.cpp; *exact* is the option."""
+async def gateway(
+    settings: Settings, folder: Path, *, exact: bool = True, workers: Sequence[str] = ()
+) -> AsyncGenerator[Contender]:
+    """Run ``gateway run`` with a config file that serves the model by llama.cpp; *exact* is the option.
+
+    With *workers*, addresses, the model is split over them and this machine.
+    """
     table = {
         "use": "llamacpp",
         "model": settings.model,
@@ -82,15 +87,20 @@ async def gateway(settings: Settings, folder: Path, *, exact: bool = True) -> As
         "type_v": settings.kv_type,
         "exact": exact,
     }
-    async with run_gateway([table], folder) as contender:
+    async with run_gateway([table], folder, workers) as contender:
         yield contender if exact else msgspec.structs.replace(contender, name="gateway, exact = false")
 
 
 @asynccontextmanager
-async def run_gateway(backends: Sequence[Mapping[str, object]], folder: Path) -> AsyncGenerator[Contender]:
-    """Run ``gateway run`` in *folder* with the given backends."""
+async def run_gateway(
+    backends: Sequence[Mapping[str, object]], folder: Path, workers: Sequence[str] = ()
+) -> AsyncGenerator[Contender]:
+    """Run ``gateway run`` in *folder* with the given backends, split over *workers* if there are any."""
     port = _free_port()
-    lines = ["[gateway]", f'listen = "127.0.0.1:{port}"']
+    lines = ["[gateway]", f'listen = "127.0.0.1:{port}"', f'state_dir = "{folder}"', 'log_format = "json"']
+    if workers:
+        listed = msgspec.json.encode(list(workers)).decode()
+        lines += ['placement = "split"', "[[discovery]]", 'use = "static"', f"workers = {listed}"]
     for table in backends:
         # A JSON string or number is a TOML one, too.
         lines += ["[[backend]]", *(f"{key} = {msgspec.json.encode(value).decode()}" for key, value in table.items())]
@@ -101,15 +111,35 @@ async def run_gateway(backends: Sequence[Mapping[str, object]], folder: Path) ->
 
 
 @asynccontextmanager
-async def llama_server(settings: Settings, binary: Path, folder: Path) -> AsyncGenerator[Contender]:
-    """Run llama-server with the same settings; its prompt cache and batching stay as it ships."""
+async def llama_server(settings: Settings, binary: Path, folder: Path, *more: str) -> AsyncGenerator[Contender]:
+    """Run llama-server with the same settings and *more*; its prompt cache and batching stay as it ships."""
     port = _free_port()
     command = [str(binary), "--model", settings.model, "--host", "127.0.0.1", "--port", str(port)]
     command += ["--parallel", str(settings.slots), "--ctx-size", str(settings.context_size), "--kv-unified"]
     command += ["--threads", str(settings.threads), "--flash-attn", settings.flash_attention]
-    command += ["--cache-type-k", settings.kv_type, "--cache-type-v", settings.kv_type, "--no-webui"]
+    command += ["--cache-type-k", settings.kv_type, "--cache-type-v", settings.kv_type, "--no-webui", *more]
     async with _running("llama-server", command, port, "/health", folder) as contender:
         yield contender
+
+
+@asynccontextmanager
+async def worker(folder: Path, name: str, listen: str = "127.0.0.1:0") -> AsyncGenerator[tuple[str, int]]:
+    """Run ``gateway worker llama-cpp-rpc`` with one thread; yield its address and process.
+
+    Its state, and so its tensor cache, is the folder *name* of *folder*.
+    """
+    command = [str(Path(sys.executable).with_name("gateway")), "worker", "llama-cpp-rpc", "--listen", listen]
+    command += ["--threads", "1", "--state-dir", str(folder / name), "--json"]
+    with (folder / f"{name}.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=log)
+    try:
+        assert process.stdout is not None  # noqa: S101 - for the type checker
+        told = msgspec.json.decode(await asyncio.wait_for(process.stdout.readline(), _READY_SECONDS))
+        yield f"{told['host']}:{told['port']}", process.pid
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 @asynccontextmanager

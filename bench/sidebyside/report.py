@@ -13,8 +13,6 @@ import msgspec
 from sidebyside.contenders import Settings
 from sidebyside.figures import Row, Spread, ratios, reached, spread
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one run of the benchmarks."""
@@ -66,17 +64,18 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def document(run: Run, text: str) -> str:
-    """Return *text*, a Markdown document, with the part between its markers replaced by *run*.
+def document(run: Run, text: str, part: str = "results") -> str:
+    """Return *text*, a Markdown document, with what stands between the markers of *part* replaced by *run*.
 
     Raises:
-        ValueError: the document has no markers.
+        ValueError: the document has no such markers.
 
     """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    opens, closes = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    head, begin, rest = text.partition(opens)
+    _, end, tail = rest.partition(closes)
     if not begin or not end:
-        raise ValueError(f"the document needs a line {BEGIN} and a line {END}")
+        raise ValueError(f"the document needs a line {opens} and a line {closes}")
     facts = ", ".join(f"{key} {value}" for key, value in run.machine.items())
     told = ", ".join(f"{key} {value}" for key, value in msgspec.to_builtins(run.settings).items() if key != "model")
     about = f"{run.when}, {run.rounds} rounds, {run.seconds / 60:.0f} minutes. Machine: {facts}. Settings: {told}."

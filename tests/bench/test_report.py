@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from sidebyside.contenders import Settings
 from sidebyside.figures import Row
-from sidebyside.report import BEGIN, END, Run, document, table
+from sidebyside.report import Run, document, table
 
 LOSING = Row("stalls", "longest gap", "s", (2.0, 1.0, 4.0), (1.0, 1.0, 1.0), aim=0.5, note="why")
 ALONE = Row("footprint", "memory", "MB", (99.6,), aim=120)
@@ -24,12 +24,15 @@ def test_a_document_keeps_its_words_around_the_table() -> None:
         when="2026-01-02 03:04 UTC", machine={"cores": "2"}, settings=Settings(model="m.gguf"), rounds=3, seconds=90.0,
         rows=[ALONE],
     )  # fmt: skip
-    once = document(run, f"# Method\n{BEGIN}\nold\n{END}\nafter\n")
+    opens, closes = "<!-- results: begin -->", "<!-- results: end -->"
+    other = "<!-- split: begin -->\nkept\n<!-- split: end -->\n"
+    once = document(run, f"# Method\n{opens}\nold\n{closes}\nafter\n{other}")
     assert "old" not in once
     assert once.startswith("# Method\n")
-    assert once.endswith(f"{END}\nafter\n")
+    assert once.endswith(f"{closes}\nafter\n{other}")
     assert "| footprint | memory" in once
     assert document(run, once) == once
+    assert "kept" not in document(run, once, "split")
 
 
 def test_a_document_without_markers_is_refused() -> None:

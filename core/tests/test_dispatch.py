@@ -122,6 +122,8 @@ class Scripted:
 
 def house(balancer: Balancer | None = None, admission: Admission | None = None, **backends: Backend) -> Dispatcher:
     everyone: Mapping[str, Backend] = backends
+    # no divisor of the tenth of a second after which anyio looks again whether all are blocked
+    admission = admission or Admission(poll_seconds=0.037)
     return Dispatcher(lambda: everyone, balancer or First(), admission, resume_seconds=5)
 
 

@@ -7,40 +7,52 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
 
 from swarmgate.errors import QueueFull, Unavailable
+from swarmgate.fairness import DeficitRoundRobin
 
 _SHORTEST, _LONGEST = 1.0, 300.0
 _GUESS = 2.0
 _WEIGHT = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and for how long they wait: *seconds* None is as long as it takes.
+
+    *key* tells one who pays from another; it is never the secret itself.
+    """
+
+    key: str = ""
+    seconds: float | None = None
+
+
+#: Somebody of whom nothing is known.
+ANYBODY = Asker()
+
+
 @dataclass(eq=False, slots=True)
 class Ticket:
     """One request's place in the line of its *model*.
 
-    *key* is who asks and *priority* how urgently (more is sooner); the order of the line may
-    heed them.
+    *tokens* is how much work it is, at a guess; *priority* how urgent among those of the same asker (more is sooner).
     """
 
     model: str
-    key: str = ""
+    asker: Asker = ANYBODY
     priority: int = 0
+    tokens: int = 0
     inside: bool = False
 
-
-#: Chooses who is next of the waiting, which are never empty and in the order of their arrival.
-Order = Callable[[Sequence[Ticket]], Ticket]
-
-
-def first_come(waiting: Sequence[Ticket]) -> Ticket:
-    """Choose whoever has waited longest."""
-    return waiting[0]
+    @property
+    def key(self) -> str:
+        """Return who asks."""
+        return self.asker.key
 
 
 @dataclass(slots=True)
@@ -48,6 +60,7 @@ class _Lane:
     """What the line knows of one model; *service_seconds* is how long an answer takes, averaged."""
 
     waiting: list[Ticket] = field(default_factory=list[Ticket])
+    order: DeficitRoundRobin = field(default_factory=DeficitRoundRobin)
     inside: int = 0
     service_seconds: float = 0.0
 
@@ -55,13 +68,12 @@ class _Lane:
 class Line:
     """Knows who waits and who is inside, and decides who is next.  No clock, no loop.
 
-    Every model has a lane of its own, so that a flood on one does not keep the others out.  At
-    most *limit* wait in a lane.
+    Every model has a lane of its own, so that a flood on one does not keep the others out; in a lane those
+    who ask are served in turn, by the tokens they ask for.  At most *limit* wait in a lane.
     """
 
-    def __init__(self, *, limit: int, order: Order = first_come) -> None:
+    def __init__(self, *, limit: int) -> None:
         self._limit = limit
-        self._order = order
         self._lanes: defaultdict[str, _Lane] = defaultdict(_Lane)
 
     def __repr__(self) -> str:
@@ -87,16 +99,17 @@ class Line:
 
     def leader(self, model: str) -> Ticket | None:
         """Return who goes in next, if anybody waits."""
-        waiting = self._lanes[model].waiting
-        return self._order(waiting) if waiting else None
+        lane = self._lanes[model]
+        return lane.order.choose(lane.waiting) if lane.waiting else None
 
     def may_enter(self, ticket: Ticket, capacity: int) -> bool:
         """Return whether it is the turn of *ticket*, and there is room."""
         return self._lanes[ticket.model].inside < capacity and self.leader(ticket.model) is ticket
 
     def enter(self, ticket: Ticket) -> None:
-        """Move *ticket* from the waiting to those inside."""
+        """Move *ticket*, the leader, from the waiting to those inside."""
         lane = self._lanes[ticket.model]
+        lane.order.serve(ticket, lane.waiting)
         lane.waiting.remove(ticket)
         lane.inside += 1
         ticket.inside = True
@@ -130,7 +143,7 @@ class Line:
 class Admission:
     """Lets requests in as slots become free.
 
-    At most *queue_limit* wait for each model, and none longer than *queue_seconds*.  What
+    At most *queue_limit* wait for each model, and none longer than *queue_seconds*, or than who asks would wait.  What
     changes without a word, such as a model that has become ready, is looked at every
     *poll_seconds*.
     """
@@ -141,11 +154,10 @@ class Admission:
         queue_limit: int = 256,
         queue_seconds: float = 60.0,
         poll_seconds: float = 0.05,
-        order: Order = first_come,
     ) -> None:
         self.queue_seconds = queue_seconds
         self.poll_seconds = poll_seconds
-        self._line = Line(limit=queue_limit, order=order)
+        self._line = Line(limit=queue_limit)
         self._bells: dict[Ticket, anyio.Event] = {}
 
     def __repr__(self) -> str:
@@ -185,7 +197,8 @@ class Admission:
             self._ring(ticket.model)
 
     async def _wait(self, ticket: Ticket, capacity: Callable[[], int], why: Callable[[], Unavailable | None]) -> None:
-        with anyio.move_on_after(self.queue_seconds):
+        seconds = min(self.queue_seconds, math.inf if ticket.asker.seconds is None else ticket.asker.seconds)
+        with anyio.move_on_after(seconds):
             while not self._line.may_enter(ticket, capacity()):
                 leads = self._line.leader(ticket.model) is ticket
                 bell = self._bells[ticket] = anyio.Event()
@@ -199,7 +212,7 @@ class Admission:
             return
         retry_after = self._line.retry_after(ticket.model, capacity())
         raise why() or Unavailable(
-            f"no slot for {ticket.model!r} became free in {self.queue_seconds:g} s", retry_after=retry_after
+            f"no slot for {ticket.model!r} became free in {seconds:g} s", retry_after=retry_after
         )
 
     def _ring(self, model: str) -> None:

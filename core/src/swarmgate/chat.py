@@ -126,7 +126,8 @@ class GenerateRequest(Word, frozen=True):
 
     *max_tokens* counts the whole answer, tokens of *resume* included; None means as far as the
     context goes.  *logprobs* None means none; k >= 0 means the chosen token's and the k likeliest
-    ones'.  *grammar* is GBNF as llama.cpp reads it.
+    ones'.  *grammar* is GBNF as llama.cpp reads it.  *priority* is vLLM's: of the same asker's requests that wait,
+    those with less go first.
     """
 
     id: str
@@ -140,6 +141,7 @@ class GenerateRequest(Word, frozen=True):
     logprobs: int | None = None
     ignore_eos: bool = False
     session: str = ""
+    priority: int = 0
     resume: Resume | None = None
 
 

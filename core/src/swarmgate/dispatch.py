@@ -14,7 +14,7 @@ from typing import TypeVar
 import anyio
 import msgspec
 
-from swarmgate.admission import Admission, Ticket
+from swarmgate.admission import ANYBODY, Admission, Asker, Ticket
 from swarmgate.chat import (
     Ability,
     ChatPrompt,
@@ -36,6 +36,9 @@ from swarmgate.places import Place, Tallies, capacity, named, serving, summary, 
 from swarmgate.transcript import Transcript
 
 __all__ = ["Dispatcher", "Route"]
+
+#: What an answer is taken to be long, in tokens, where nobody says.
+_USUAL_TOKENS = 512
 
 RequestT = TypeVar("RequestT", bound=EmbedRequest | TokenizeRequest)
 
@@ -108,12 +111,12 @@ class Dispatcher:
 
     @asynccontextmanager
     async def generate(
-        self, request: GenerateRequest, *, route: Route | None = None, key: str = ""
+        self, request: GenerateRequest, *, route: Route | None = None, asker: Asker = ANYBODY
     ) -> AsyncGenerator[AsyncIterator[Delta]]:
         """Start an answer; its first piece has come by the time this yields.
 
-        *route* is filled in along the way; *key* says who asks.  Leaving the context stops the
-        work, however far it got.
+        *route* is filled in along the way; *asker* says who asks, and how long they wait for a slot.  Leaving the
+        context stops the work, however far it got.
 
         Raises:
             RequestError: the request cannot be answered by any backend.
@@ -148,15 +151,15 @@ class Dispatcher:
                     if not transcript.finished:
                         raise EngineError(f"backend {place.name!r} ended its answer without a finish")
 
-        async with self._admitted(errand, key), fetched(fetch) as pieces:
+        async with self._admitted(errand, asker, request.priority), fetched(fetch) as pieces:
             await pieces.first()
             yield pieces
 
-    async def embed(self, request: EmbedRequest, *, route: Route | None = None, key: str = "") -> Embeddings:
+    async def embed(self, request: EmbedRequest, *, route: Route | None = None, asker: Asker = ANYBODY) -> Embeddings:
         """Embed every input.  Raises like :meth:`generate`, and Unsupported."""
         tokens = sum(len(entry) if isinstance(entry, tuple) else len(entry) // 4 + 1 for entry in request.inputs)
         errand = self._errand(Demand(model=request.model, prompt_tokens=tokens), "embedding", route)
-        async with self._admitted(errand, key):
+        async with self._admitted(errand, asker):
             return await errand.run(lambda place: place.backend.embed(_renamed(request, place)))
 
     async def tokenize(self, request: TokenizeRequest, *, route: Route | None = None) -> tuple[Token, ...]:
@@ -178,10 +181,12 @@ class Dispatcher:
         return Errand(demand, places, self._balancer, self._tallies, self._patience, route)
 
     @asynccontextmanager
-    async def _admitted(self, errand: Errand, key: str) -> AsyncGenerator[None]:
+    async def _admitted(self, errand: Errand, asker: Asker, priority: int = 0) -> AsyncGenerator[None]:
         route, arrived = errand.route, anyio.current_time()
+        tokens = errand.demand.prompt_tokens + (errand.demand.max_tokens or _USUAL_TOKENS)
         admission = self._admission.admit(
-            Ticket(model=route.model, key=key),
+            # vLLM's field: there, less is sooner
+            Ticket(model=route.model, asker=asker, priority=-priority, tokens=tokens),
             lambda: capacity(errand.places()),
             why=lambda: why_not(errand.demand.model, errand.places()),
         )

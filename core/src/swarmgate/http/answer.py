@@ -68,7 +68,7 @@ class Answer:
     async def _choice(self, index: int, request: GenerateRequest, route: Route) -> None:
         take, write = self._asked.form.take, self._reply.write
         finished = False
-        async with self._door.dispatcher.generate(request, route=route, key=request.session) as deltas:
+        async with self._door.dispatcher.generate(request, route=route, asker=self._visit.asker) as deltas:
             async for delta in deltas:
                 if self._first_at is None and (delta.text or delta.reasoning or delta.tool_calls):
                     self._first_at = anyio.current_time()

@@ -8,6 +8,7 @@ import anyio
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from swarmgate.http.askers import asker_of
 from swarmgate.http.bodies import header
 from swarmgate.http.faults import fault
 from swarmgate.http.reply import Reply
@@ -39,7 +40,7 @@ class Doorway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit = begin(header(scope, b"x-request-id"))
+        visit = begin(header(scope, b"x-request-id"), asker_of(scope))
         request_id = (b"x-request-id", visit.id.encode())
         over = False
 

@@ -47,7 +47,7 @@ async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, sessio
     """Embed texts."""
     request = embedding(body, door.dispatcher.models(), _caller(session))
     way = _way()
-    embeddings = await door.dispatcher.embed(request, route=way, key=session)
+    embeddings = await door.dispatcher.embed(request, route=way, asker=current().asker)
     current().usage = embeddings.usage
     await reply.document(embedding_document(embeddings, request.model, body.encoding_format))
 

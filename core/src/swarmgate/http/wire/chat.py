@@ -61,6 +61,7 @@ def chat(body: ChatBody, cards: tuple[ModelCard, ...], caller: Caller) -> Genera
         logprobs=_logprobs(body),
         ignore_eos=bool(body.ignore_eos),
         session=caller.session_of(body.prompt_cache_key, body.user),
+        priority=body.priority or 0,
     )
     heading = Heading(
         id=f"chatcmpl-{caller.tag}", created=caller.created, model=first.model, fingerprint=card.fingerprint

@@ -82,6 +82,7 @@ def completion(body: CompletionBody, cards: tuple[ModelCard, ...], caller: Calle
             logprobs=body.logprobs,
             ignore_eos=bool(body.ignore_eos),
             session=caller.session_of(body.prompt_cache_key, body.user),
+            priority=body.priority or 0,
         )
         for number, prompt in enumerate(prompts)
     ]

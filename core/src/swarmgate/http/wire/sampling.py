@@ -74,6 +74,7 @@ class GenerateBody(Body, kw_only=True):
     response_format: ResponseFormatBody | None = None
     prompt_cache_key: str | None = None
     user: str | None = None
+    priority: int | None = None
 
 
 def sampling(body: GenerateBody) -> Sampling:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from swarmgate.admission import Admission, Asker, Line, Ticket
 from swarmgate.errors import QueueFull, Starting, Unavailable, UnknownModel
 
-
 #: Where slots are passed on by whoever leaves, nobody need look by themselves; and anyio's wait for all to be blocked
 #: looks every tenth of a second, so that a poll that divides it may be met at work every time.
 _NEVER = 1000.0

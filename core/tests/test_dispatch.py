@@ -314,7 +314,7 @@ async def test_embedding_fails_over() -> None:
 async def test_no_more_answers_at_once_than_slots_and_no_longer_queue_than_allowed() -> None:
     """Two slots and a queue of one: the third waits, the fourth is told to come back."""
     hold = anyio.Event()
-    dispatcher = house(None, Admission(queue_limit=1), a=Scripted([("x", hold, DONE)]))
+    dispatcher = house(None, Admission(queue_limit=1, poll_seconds=0.037), a=Scripted([("x", hold, DONE)]))
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(text_of, dispatcher)

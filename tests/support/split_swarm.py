@@ -86,12 +86,13 @@ def split_swarm(
     names: Sequence[str] = ("one", "two"),
     *,
     idle: Sequence[str] = (),
+    more: Sequence[str] = (),
     backend: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Generator[SplitSwarm]:
     """Run workers called *names* and a gateway that splits *model* over them and itself, until the block ends.
 
-    Those called *idle* are in the gateway's list too, and are not running yet.
+    Those called *idle* are in the gateway's list too, and are not running yet; *more* are addresses of others.
     """
     with ExitStack() as everything:
         stacks: dict[str, ExitStack] = {}
@@ -108,10 +109,10 @@ def split_swarm(
             live_gateway(
                 folder,
                 [table],
-                workers=[worker.address for worker in workers.values()],
+                workers=[*(worker.address for worker in workers.values()), *more],
                 **wanted,
             )
         )
         swarm = SplitSwarm(gateway, folder, workers, stacks)
-        swarm.until_held_by("here", *names)
+        swarm.until(lambda: {"here", *names} <= set(swarm.holders()))
         yield swarm

@@ -77,14 +77,16 @@ def test_llama_cpps_own_server_is_a_worker_too(tmp_path: Path) -> None:
     """It is split over beside one of ours, and its death in the middle of answers is survived."""
     model = write_llama(tmp_path / "tiny.gguf", shape=Shape(layers=6))
     bodies = [chat(number, tokens=150) for number in range(4)]
-    with llama_cpp_rpc_server() as (address, process):
-        with split_swarm(tmp_path, model, ["ours"], more=[address]) as swarm:
-            swarm.until(lambda: sorted(swarm.holders()) == sorted(["here", "ours", address]))
-            undisturbed = asyncio.run(listen_to_all(swarm.gateway.url, bodies))
+    with (
+        llama_cpp_rpc_server() as (address, process),
+        split_swarm(tmp_path, model, ["ours"], more=[address]) as swarm,
+    ):
+        swarm.until(lambda: sorted(swarm.holders()) == sorted(["here", "ours", address]))
+        undisturbed = asyncio.run(listen_to_all(swarm.gateway.url, bodies))
 
-            async def disturb(pieces: Callable[[int], Awaitable[None]]) -> None:
-                await pieces(100)
-                process.kill()
+        async def disturb(pieces: Callable[[int], Awaitable[None]]) -> None:
+            await pieces(100)
+            process.kill()
 
-            same_whole(asyncio.run(listen_to_all(swarm.gateway.url, bodies, disturb)), undisturbed)
-            swarm.until_held_by("here", "ours")
+        same_whole(asyncio.run(listen_to_all(swarm.gateway.url, bodies, disturb)), undisturbed)
+        swarm.until_held_by("here", "ours")

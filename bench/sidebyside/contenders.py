@@ -106,7 +106,7 @@ async def run_gateway(
         lines += ["[[backend]]", *(f"{key} = {msgspec.json.encode(value).decode()}" for key, value in table.items())]
     (folder / "gateway.toml").write_text("\n".join(lines) + "\n")
     command = [str(Path(sys.executable).with_name("gateway")), "run"]
-    async with _running("gateway", command, port, "/readyz", folder) as contender:
+    async with running("gateway", command, port, "/readyz", folder) as contender:
         yield contender
 
 
@@ -118,7 +118,7 @@ async def llama_server(settings: Settings, binary: Path, folder: Path, *more: st
     command += ["--parallel", str(settings.slots), "--ctx-size", str(settings.context_size), "--kv-unified"]
     command += ["--threads", str(settings.threads), "--flash-attn", settings.flash_attention]
     command += ["--cache-type-k", settings.kv_type, "--cache-type-v", settings.kv_type, "--no-webui", *more]
-    async with _running("llama-server", command, port, "/health", folder) as contender:
+    async with running("llama-server", command, port, "/health", folder) as contender:
         yield contender
 
 
@@ -148,7 +148,7 @@ async def bare_application(folder: Path, pieces: int) -> AsyncGenerator[Contende
     port = _free_port()
     module = Path(__file__).with_name("bare.py")
     command = [sys.executable, str(module), str(port), str(pieces)]
-    async with _running("bare ASGI", command, port, "/readyz", folder) as contender:
+    async with running("bare ASGI", command, port, "/readyz", folder) as contender:
         yield contender
 
 
@@ -159,7 +159,13 @@ def _free_port() -> int:
 
 
 @asynccontextmanager
-async def _running(name: str, command: Sequence[str], port: int, ready: str, folder: Path) -> AsyncGenerator[Contender]:
+async def running(name: str, command: Sequence[str], port: int, ready: str, folder: Path) -> AsyncGenerator[Contender]:
+    """Run *command* in *folder* until the block ends; begin when it answers the path *ready* on loopback *port*.
+
+    Raises:
+        RuntimeError: it ended, or did not answer in time; the message has the end of its output.
+
+    """
     log = folder / f"{name.replace(' ', '-')}.log"
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=out, cwd=folder)

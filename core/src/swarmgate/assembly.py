@@ -23,6 +23,7 @@ from swarmgate.loading import Loader
 from swarmgate.memory import free_memory
 from swarmgate.nouns import LLAMA_RPC, Health, Node
 from swarmgate.parts import BACKEND, BALANCER, DISCOVERY, LEDGER, SLOTS, SPLITTER, TRANSPORT, PartContext, Slot
+from swarmgate.roster import Member, Placed
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
@@ -75,6 +76,25 @@ class Assembly:
         if slot.name == BACKEND.name:
             splitter = next(iter(self.all(SPLITTER).values()), None) or Whole()
             self.loaders.append(Loader(name, cast("Backend", thing), splitter, free_memory))
+
+    def members(self) -> tuple[Member, ...]:
+        """Return every worker this gateway knows of."""
+        return ()
+
+    def placed(self) -> tuple[Placed, ...]:
+        """Return where every model is, or why it is nowhere."""
+        placement = self.blueprint.settings.placement
+        return tuple(
+            Placed(
+                backend=loader.name,
+                model=card.name,
+                placement=card.placement or placement,
+                plan=loader.plan,
+                waiting=loader.waiting or loader.failed or "",
+            )
+            for loader in self.loaders
+            for card in self.all(BACKEND)[loader.name].models()
+        )
 
     async def wait_ready(self, tell: Callable[[str, Health], None] = lambda _name, _health: None) -> None:
         """Wait until every backend is ready or has failed for good.

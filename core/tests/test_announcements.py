@@ -7,8 +7,22 @@ import pytest
 from swarmgate.announcements import Progress, Serving, Stopping, Warned
 from swarmgate.chat import ModelCard
 from swarmgate.nouns import Health
+from swarmgate.split import Portion, Share, SplitPlan
+from swarmgate.testing import a_worker
 
 _URL = "http://127.0.0.1:8080"
+W1 = a_worker("w1:50052")
+
+
+def split(here: tuple[int, int], there: tuple[int, int]) -> SplitPlan:
+    """Return a plan for this machine and one worker, who has the output."""
+    return SplitPlan(
+        shares=(Share(worker=None, fraction=0.5), Share(worker=W1, fraction=0.5)),
+        portions=(
+            Portion(first=here[0], end=here[1]),
+            Portion(worker=W1, first=there[0], end=there[1], output=True),
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -24,6 +38,33 @@ _URL = "http://127.0.0.1:8080"
 def test_progress_is_told_in_a_line(health: Health, text: str) -> None:
     """A backend's way to readiness is told with its name, the reason and a percentage."""
     assert str(Progress("m", health)) == text
+
+
+@pytest.mark.parametrize(
+    ("plan", "text"),
+    [
+        (SplitPlan(), "m: ready"),
+        (SplitPlan(portions=(Portion(end=32, output=True),)), "m: ready"),
+        (split((0, 20), (20, 32)), "m: ready, 20 layers here, 12 on w1:50052"),
+        (split((0, 1), (1, 1)), "m: ready, 1 layer here, the output on w1:50052"),
+        (split((0, 0), (0, 32)), "m: ready, 32 layers on w1:50052"),
+        (SplitPlan(shares=(Share(worker=None, fraction=0.6), Share(worker=W1, fraction=0.4))),
+         "m: ready, 60% here, 40% on w1:50052"),
+    ],
+)  # fmt: skip
+def test_a_split_model_says_over_which_places(plan: SplitPlan, text: str) -> None:
+    """One line has who holds how much; of a model in one piece there is nothing to say."""
+    assert str(Progress("m", Health(ready=True), plan)) == text
+
+
+def test_the_gist_stays_while_only_numbers_change() -> None:
+    """Free memory changes all the time, units included; another reason is news."""
+
+    def gist(reason: str) -> str:
+        return Progress("m", Health(ready=False, reason=reason)).gist
+
+    assert gist("needs 9.0 GiB; here are 1.0 GiB") == gist("needs 9.0 GiB; here are 1023.9 MiB")
+    assert gist("needs 9.0 GiB; here are 1.0 GiB") != gist("needs 9.0 GiB; here are 1.0 GiB and w1 lends 2.0 GiB")
 
 
 @pytest.mark.parametrize("name", ["m", "it's", 'a "b"', "$HOME `id` \\ !", "org/m:Q8_0"])

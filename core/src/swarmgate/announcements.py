@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,27 +10,35 @@ from dataclasses import dataclass
 import msgspec
 
 from swarmgate.chat import ModelCard
-from swarmgate.nouns import Health, Loan
+from swarmgate.nouns import Health, Loan, Worker
+from swarmgate.split import SplitPlan
 
 _FULL = 100
 _GIGABYTE = 1_000_000_000
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?: [KMGTP]?i?B)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the model called *name* is on its way to being ready."""
+    """How far the model called *name* is on its way to being ready; *plan* says where its parts are."""
 
     name: str
     health: Health
+    plan: SplitPlan | None = None
 
     @property
     def percent(self) -> int | None:
         """Return how far loading has come, None if nothing long is under way."""
         return None if self.health.progress is None else int(self.health.progress * _FULL)
 
+    @property
+    def gist(self) -> str:
+        """Return the text less its numbers: while that stays the same there is no news for people."""
+        return _NUMBER.sub("#", str(self))
+
     def __str__(self) -> str:
         if self.health.ready:
-            return f"{self.name}: ready"
+            return ", ".join([f"{self.name}: ready", *(_places(self.plan) if self.plan else ())])
         reason = self.health.reason or "not ready"
         if self.health.permanent:
             return f"{self.name}: failed: {reason}"
@@ -114,6 +123,25 @@ class Stopping:
             return "stopping"
         answers = "1 answer" if self.answers == 1 else f"{self.answers} answers"
         return f"stopping: up to {self.seconds:g} s for {answers} to finish; once more to stop now"
+
+
+def _places(plan: SplitPlan) -> list[str]:
+    """Return who has how much of a model that is split; nothing of one that is not."""
+    if not plan.workers:
+        return []
+    if not plan.portions:
+        return [f"{share.fraction:.0%} {_where(share.worker)}" for share in plan.shares]
+    told: list[str] = []
+    for portion in plan.portions:
+        layers = portion.end - portion.first
+        unit = "" if told else " layer" if layers == 1 else " layers"
+        if layers or portion.output:
+            told.append(f"{f'{layers}{unit}' if layers else 'the output'} {_where(portion.worker)}")
+    return told
+
+
+def _where(worker: Worker | None) -> str:
+    return "here" if worker is None else f"on {worker.offer.name}"
 
 
 Announcement = Progress | Serving | Lending | Warned | Stopping

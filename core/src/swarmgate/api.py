@@ -66,6 +66,7 @@ from swarmgate.nouns import (
 )
 from swarmgate.parts import PATH, SECRET, NoOptions, Options, Part, PartContext
 from swarmgate.setbacks import Setbacks
+from swarmgate.sizes import parse_size, readable
 from swarmgate.split import Footprint, Placement, Portion, Share, SplitPlan
 
 __all__ = [
@@ -147,4 +148,6 @@ __all__ = [
     "encode_frame",
     "free_memory",
     "hookimpl",
+    "parse_size",
+    "readable",
 ]

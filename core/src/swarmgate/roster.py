@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from swarmgate.nouns import Endpoint, Offer, Word
+from swarmgate.nouns import Endpoint, Health, Node, NodeId, Offer, Word
 from swarmgate.split import Placement, SplitPlan
 
 #: Nobody has answered yet; can be used; cannot, and the member's *reason* says why.
@@ -40,3 +40,17 @@ class Placed(Word, frozen=True):
     plan: SplitPlan | None = None
     coming: SplitPlan | None = None
     waiting: str = ""
+
+
+class Swarm(Word, frozen=True):
+    """All this gateway knows of the swarm at one moment.
+
+    *node* is the gateway itself, which has been up for *seconds*.  *healths* says of each backend, by its name,
+    how it does.
+    """
+
+    node: Node = Node(id=NodeId(""), name="")
+    seconds: float = 0.0
+    members: tuple[Member, ...] = ()
+    placed: tuple[Placed, ...] = ()
+    healths: dict[str, Health] = {}

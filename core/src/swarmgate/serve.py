@@ -30,6 +30,7 @@ from swarmgate.listening import leads_to, listen, only_here, url_of
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
 from swarmgate.parts import BACKEND
+from swarmgate.roster import Swarm
 
 _log = structlog.get_logger("swarmgate.serve")
 _RELEASE = version("swarmgate-core")
@@ -106,7 +107,18 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
         max_body_bytes=int(settings.max_body_mb * _MEGABYTE),
         ping_seconds=settings.ping_seconds,
     )
-    return Door(assembly.dispatcher, metrics, _RELEASE, limits)
+    began = anyio.current_time()
+
+    def swarm() -> Swarm:
+        return Swarm(
+            node=assembly.node,
+            seconds=anyio.current_time() - began,
+            members=assembly.members(),
+            placed=assembly.placed(),
+            healths={name: backend.health() for name, backend in assembly.all(BACKEND).items()},
+        )
+
+    return Door(assembly.dispatcher, metrics, _RELEASE, limits, swarm)
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
@@ -130,7 +142,8 @@ async def _introduce(assembly: Assembly, url: str, keys: bool, announce: Announc
 
     def tell(part: str, health: Health) -> None:
         models = ", ".join(card.name for card in backends[part].models())
-        announce(Progress(models or part, health))
+        placed = next((each for each in assembly.placed() if each.backend == part), None)
+        announce(Progress(models or part, health, (placed.plan or placed.coming) if placed else None))
 
     await assembly.wait_ready(tell)
     cards = tuple(card for card in assembly.dispatcher.models() if assembly.dispatcher.health(card.name).ready)

@@ -123,6 +123,21 @@ def test_progress_in_a_file_is_every_tenth() -> None:
     ]
 
 
+def test_a_reason_to_wait_is_told_once() -> None:
+    """However often its numbers change; another reason, and being ready, is told."""
+    tell = Teller(out := io.StringIO())
+    for reason in ("here are 1.0 GiB", "here are 900.5 MiB", "w1 is lent to 'b'", "w1 is lent to 'b'"):
+        tell(Progress("m", Health(ready=False, reason=reason)))
+        tell(Progress("n", Health(ready=False, reason="no memory")))
+    tell(Progress("m", Health(ready=True)))
+    assert out.getvalue().splitlines() == [
+        "m: here are 1.0 GiB",
+        "n: no memory",
+        "m: w1 is lent to 'b'",
+        "m: ready",
+    ]
+
+
 def test_nobody_has_to_listen() -> None:
     """A closed pipe ends no gateway."""
 

@@ -9,6 +9,7 @@ from swarmgate.cli.verbs import OpenGroup, Verb, examples
 _VERBS = {
     "run": Verb("swarmgate.cli.run", "run", "Serve the configured models over HTTP."),
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
+    "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
     "config": Verb("swarmgate.cli.config", "config", "Write, check and explain the configuration."),
     "plugins": Verb("swarmgate.cli.plugins", "plugins", "Look at what is installed."),
     "version": Verb("swarmgate.cli.version", "version", "Show the versions of everything."),

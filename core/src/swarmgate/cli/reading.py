@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from swarmgate.config.blueprint import Blueprint, draw
 from swarmgate.config.layers import Sources, gather
 from swarmgate.plugins import Catalogue, load
+from swarmgate.split import Placement
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -25,6 +26,15 @@ def config_option(command: CommandT) -> CommandT:
         envvar="GATEWAY_CONFIG",
         type=click.Path(),
         help="Read this file, instead of ./gateway.toml and the user's own.",
+    )(command)
+
+
+def placement_option(command: CommandT) -> CommandT:
+    """Give *command* the option ``--placement``."""
+    return click.option(
+        "--placement",
+        type=click.Choice(get_args(Placement)),
+        help="Where models go that do not say so themselves: here if they fit and else split, here, or split.",
     )(command)
 
 

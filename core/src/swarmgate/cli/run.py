@@ -10,7 +10,7 @@ import click
 
 from swarmgate.announcements import Announcement, Progress
 from swarmgate.cli.output import expected_errors
-from swarmgate.cli.reading import config_option, read
+from swarmgate.cli.reading import config_option, placement_option, read
 from swarmgate.cli.verbs import examples
 
 _CLEAR = "\x1b[K"
@@ -32,6 +32,7 @@ _FORMATS = ("auto", "console", "json")
     multiple=True,
     help="Serve this GGUF file instead of the configured backends; may be given several times.",
 )
+@placement_option
 @click.option("--listen", metavar="ADDRESS:PORT", help="Serve HTTP here; port 0 takes a free one.")
 @click.option("--name", metavar="NAME", help="What this gateway is called among others.")
 @click.option("--api-key-file", metavar="FILE", type=click.Path(), help="Ask for one of the keys in this file.")
@@ -69,20 +70,26 @@ def _run(file: str | None, flags: dict[str, Any]) -> None:
 class Teller:
     """Tells whoever started the gateway how it comes along, on *out*.
 
-    On a terminal progress stays on one line, elsewhere every tenth is told.
+    On a terminal progress stays on one line, elsewhere every tenth is told.  A reason to wait is told once, however
+    often the numbers in it change.
     """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._terminal = out.isatty()
         self._told = ""
+        self._gists: dict[str, str] = {}
 
     def __call__(self, what: Announcement) -> None:
         """Tell *what*."""
-        if isinstance(what, Progress) and what.percent is not None:
-            self._progress(str(what), what.percent)
-        else:
-            self._write(f"{_CLEAR if self._terminal else ''}{what}\n")
+        if isinstance(what, Progress):
+            known, self._gists[what.name] = self._gists.get(what.name), what.gist
+            if what.percent is not None:
+                self._progress(str(what), what.percent)
+                return
+            if known == what.gist:
+                return
+        self._write(f"{_CLEAR if self._terminal else ''}{what}\n")
 
     def _progress(self, text: str, percent: int) -> None:
         if self._terminal:

@@ -95,6 +95,13 @@ def decode(
         return None
 
 
+def amend(options: OptionsT, given: Mapping[str, Given], report: Callable[[Fault], None]) -> OptionsT | None:
+    """Make options like *options*, with what is *given* in the place of what they say; else like :func:`decode`."""
+    kept = Place("options")
+    said = {name: Given(getattr(options, field.attribute), kept) for name, field in fields_of(type(options)).items()}
+    return decode(type(options), {**said, **given}, kept, report)
+
+
 def _convert(value: Any, field: OptionField, place: Place) -> Any:
     if field.many and isinstance(value, str) and not place.in_file:
         value = [piece.strip() for piece in value.split(",") if piece.strip()]

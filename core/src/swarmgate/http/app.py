@@ -15,6 +15,7 @@ from swarmgate.http.keys import Keyring, guarded_by
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
+from swarmgate.http.swarm import swarm_route
 from swarmgate.http.visit import current
 
 #: What pages in browsers may read of an answer besides its body.
@@ -33,7 +34,7 @@ def application(door: Door) -> ASGIApp:
     """Return the ASGI application behind *door*."""
     origins = list(door.limits.cors_origins)
     app = Litestar(
-        [*api_routes(door), *standing_routes(door), openapi_route(door)],
+        [*api_routes(door), swarm_route(door), *standing_routes(door), openapi_route(door)],
         middleware=[guarded_by(Keyring(door.limits.api_keys))],
         exception_handlers={Exception: _told},
         cors_config=CORSConfig(allow_origins=origins, expose_headers=list(_EXPOSED)) if origins else None,

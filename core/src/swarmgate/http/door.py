@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ import anyio
 from swarmgate.dispatch import Dispatcher
 from swarmgate.http.faults import ClosingDown
 from swarmgate.metrics import Metrics
+from swarmgate.roster import Swarm
 
 _MEGABYTE = 1024 * 1024
 
@@ -31,12 +32,13 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class Door:
-    """The state of the front door."""
+    """The state of the front door.  *swarm* says what the gateway sees of its swarm at the moment."""
 
     dispatcher: Dispatcher
     metrics: Metrics
     version: str
     limits: Limits = field(default_factory=Limits)
+    swarm: Callable[[], Swarm] = Swarm
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])

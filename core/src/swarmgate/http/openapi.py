@@ -19,6 +19,7 @@ from swarmgate.http.wire.completion import CompletionBody
 from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
 from swarmgate.http.wire.models import ModelDocument, ModelList
+from swarmgate.http.wire.swarm import SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
 
 _Json = dict[str, Any]
@@ -39,6 +40,7 @@ _STRUCTS: tuple[type, ...] = (
     EmbeddingList,
     ModelDocument,
     ModelList,
+    SwarmDocument,
     TokenizeBody,
     TokensDocument,
     DetokenizeBody,
@@ -115,6 +117,13 @@ def _paths() -> _Json:
             404,
             500,
             parameters=[{"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+        ),
+        "/v1/swarm": _read(
+            "swarm",
+            "Show which part of which model lies where, and who lends.",
+            {200: ("What the gateway sees of its swarm.", _content(SwarmDocument))},
+            401,
+            500,
         ),
         "/tokenize": _posted("tokenize", "Cut text into tokens.", TokenizeBody, _content(TokensDocument)),
         "/detokenize": _posted("detokenize", "Join tokens to text.", DetokenizeBody, _content(TextOfTokens)),

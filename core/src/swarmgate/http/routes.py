@@ -28,6 +28,7 @@ from swarmgate.http.wire.tokens import (
     tokenize,
     tokens_document,
 )
+from swarmgate.roster import Placed
 
 #: HEAD is answered as GET is, less the body.
 READ: tuple[Method, ...] = ("GET", "HEAD")
@@ -96,14 +97,19 @@ def _model_routes(door: Door) -> list[HTTPRouteHandler]:
 
     @route("/v1/models", http_method=READ)
     async def models() -> Response[bytes]:
-        return json(models_json([(card, dispatcher.health(card.name)) for card in dispatcher.models()]))
+        return json(models_json([(card, dispatcher.health(card.name)) for card in dispatcher.models()], _placed(door)))
 
     @route("/v1/models/{name:path}", http_method=READ)
     async def model(request: Request[Any, Any, Any]) -> Response[bytes]:
         card = chosen(dispatcher.models(), str(request.path_params["name"]).removeprefix("/"))
-        return json(model_json(card, dispatcher.health(card.name)))
+        return json(model_json(card, dispatcher.health(card.name), _placed(door)))
 
     return [models, model]
+
+
+def _placed(door: Door) -> dict[str, Placed]:
+    """Return where each model lies, by its name; of several backends' the one that has a plan."""
+    return {each.model: each for each in sorted(door.swarm().placed, key=lambda each: each.plan is not None)}
 
 
 def json(body: bytes, *, status: int = 200) -> Response[bytes]:

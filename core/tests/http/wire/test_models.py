@@ -4,6 +4,8 @@ import msgspec
 from swarmgate.chat import ModelCard
 from swarmgate.http.wire.models import ModelList, model_json, models_json
 from swarmgate.nouns import Health
+from swarmgate.roster import Placed
+from swarmgate.split import Portion, SplitPlan
 
 
 def test_a_model_has_more_than_the_standard_fields() -> None:
@@ -35,3 +37,16 @@ def test_a_loading_model_says_so() -> None:
     assert found.data[0].meta.progress == 0.5
     assert found.data[0].meta.reason == "loading"
     assert found.data[0].context_length is msgspec.UNSET
+
+
+def test_a_loaded_model_says_where_it_lies() -> None:
+    """Its places in short, in bytes, with the reason; one that has no plan says only what is wanted."""
+    plan = SplitPlan(reason="it fits", portions=(Portion(end=32, output=True, weights=9, compute=1, share=1.0),))
+    placed = {"m": Placed(backend="b", model="m", placement="local", plan=plan), "n": Placed(backend="c", model="n")}
+    ready = Health(ready=True)
+    found = msgspec.json.decode(models_json([(ModelCard(name="m"), ready), (ModelCard(name="n"), ready)], placed))
+    lies, waits = (model["meta"] for model in found["data"])
+    assert (lies["placement"], lies["plan"]) == ("local", "it fits")
+    assert lies["places"] == [{"place": "here", "first_layer": 0, "last_layer": 31, "output": True, "bytes": 10}]
+    assert waits["placement"] == "auto"
+    assert not {"plan", "places"} & waits.keys()

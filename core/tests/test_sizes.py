@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from swarmgate_backend_llamacpp.sizes import parse_size, readable
+from swarmgate.sizes import parse_size, readable
 
 
 @pytest.mark.parametrize(

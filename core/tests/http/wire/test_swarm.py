@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from swarmgate.chat import ModelCard
+from swarmgate.http.wire.swarm import SwarmDocument, place_documents, swarm_json, worker_document
+from swarmgate.nouns import Endpoint, Health, Node, NodeId
+from swarmgate.roster import Member, Placed, Swarm
+from swarmgate.split import Portion, Share, SplitPlan
+from swarmgate.testing import a_worker, an_offer
+
+WORKER = a_worker("w1", memory_bytes=4096, endpoint=Endpoint("10.0.0.5", 50052))
+PORTIONS = (
+    Portion(first=0, end=20, weights=100, cache=10, compute=1, share=0.6),
+    Portion(worker=WORKER, first=20, end=32, output=True, weights=70, cache=7, compute=1, share=0.4),
+)
+SPLIT = SplitPlan(
+    shares=(Share(worker=None, fraction=0.6), Share(worker=WORKER, fraction=0.4)), reason="why", portions=PORTIONS
+)
+CARD = ModelCard(name="m", aliases=("mm",))
+
+
+def told(*placed: Placed, health: Health | None = None, members: tuple[Member, ...] = ()) -> Any:
+    swarm = Swarm(
+        node=Node(id=NodeId("n1"), name="home"),
+        seconds=12.34,
+        members=members,
+        placed=placed,
+        healths={"b": health or Health(ready=True)},
+    )
+    return msgspec.json.decode(swarm_json(swarm, [CARD], "1.2.3"))
+
+
+def test_a_split_model_is_told_place_by_place() -> None:
+    """Layers count from zero with both ends in, sizes are numbers of bytes, and the worker's memory is as planned."""
+    found = told(Placed(backend="b", model="m", placement="split", plan=SPLIT))
+    assert found["gateway"] == {"name": "home", "id": "n1", "version": "1.2.3", "uptime_seconds": 12.3}
+    (model,) = found["models"]
+    places = model.pop("places")
+    assert model == {"name": "m", "backend": "b", "placement": "split", "plan": "why", "ready": True, "aliases": ["mm"]}
+    assert places[0] == {
+        "place": "here",
+        "first_layer": 0,
+        "last_layer": 19,
+        "output": False,
+        "share": 0.6,
+        "weight_bytes": 100,
+        "cache_bytes": 10,
+        "compute_bytes": 1,
+        "total_bytes": 111,
+    }
+    assert places[1] == {
+        "place": "w1",
+        "node": "node-w1",
+        "address": "10.0.0.5:50052",
+        "first_layer": 20,
+        "last_layer": 31,
+        "output": True,
+        "share": 0.4,
+        "weight_bytes": 70,
+        "cache_bytes": 7,
+        "compute_bytes": 1,
+        "total_bytes": 78,
+        "memory_bytes": 4096,
+    }
+
+
+def test_a_place_without_layers_has_null_for_them() -> None:
+    """Whoever holds but the input or the output has neither a first nor a last layer."""
+    plan = SplitPlan(shares=SPLIT.shares, portions=(Portion(weights=5), Portion(worker=WORKER, end=0, output=True)))
+    here, there = place_documents(plan, here=99)
+    assert (here.first_layer, here.last_layer, here.output, here.memory_bytes) == (None, None, False, 99)
+    assert (there.first_layer, there.last_layer, there.output) == (None, None, True)
+    assert there.total_bytes is msgspec.UNSET  # nobody knows
+
+
+def test_a_plan_without_portions_tells_shares() -> None:
+    """Where the splitter knows no sizes, the fractions are all there is; no shares are all of it here."""
+    places = place_documents(SplitPlan(shares=SPLIT.shares[::-1]))
+    assert [(place.place, place.share, place.output) for place in places] == [
+        ("here", 0.6, msgspec.UNSET),
+        ("w1", 0.4, msgspec.UNSET),
+    ]
+    (whole,) = place_documents(SplitPlan())
+    assert (whole.place, whole.share, whole.output) == ("here", 1.0, True)
+
+
+def test_what_waits_says_for_what() -> None:
+    """Without a plan there are no places; the reason is what is missing, not that nothing is loaded."""
+    waits = Placed(backend="b", model="m", waiting="m needs 9 GiB")
+    (model,) = told(waits, health=Health(ready=False, reason="not loaded yet"))["models"]
+    assert (model["places"], model["waiting"], model["reason"]) == ([], "m needs 9 GiB", "m needs 9 GiB")
+    assert "plan" not in model
+
+
+def test_what_is_being_loaded_is_told_beside_what_is() -> None:
+    """The coming plan has its own reason and places, and the progress is the backend's."""
+    loading = Placed(backend="b", model="m", plan=SplitPlan(reason="old"), coming=SPLIT)
+    (model,) = told(loading, health=Health(ready=False, reason="loading", progress=0.5))["models"]
+    assert (model["plan"], [place["place"] for place in model["places"]]) == ("old", ["here"])
+    assert (model["coming"]["plan"], [place["place"] for place in model["coming"]["places"]]) == ("why", ["here", "w1"])
+    assert (model["ready"], model["reason"], model["progress"]) == (False, "loading", 0.5)
+
+
+def test_a_worker_is_told_with_all_it_says() -> None:
+    """Numbers are numbers, devices a list, and how long until the next try is rounded."""
+    labels = {
+        "memory_bytes": "5",
+        "memory_total_bytes": "8",
+        "devices": "CUDA0, CPU",
+        "rpc_version": "3.6.0",
+        "cores": "4",
+        "version": "0.1.0",
+        "leased_by": "home",
+    }
+    member = Member(offer=an_offer("w1"), standing="usable", endpoint=Endpoint("fd00::5", 1), labels=labels, model="m")
+    assert told(members=(member,))["workers"] == [
+        {
+            "name": "w1",
+            "node": "node-w1",
+            "service": "llama-rpc",
+            "addresses": ["tcp://127.0.0.1:1"],
+            "state": "usable",
+            "endpoint": "[fd00::5]:1",
+            "memory_bytes": 5,
+            "memory_total_bytes": 8,
+            "devices": ["CUDA0", "CPU"],
+            "rpc_version": "3.6.0",
+            "cores": 4,
+            "version": "0.1.0",
+            "leased_by": "home",
+            "model": "m",
+        }
+    ]
+    left_out = Member(offer=an_offer("w2"), standing="left_out", reason="gone", retry_seconds=2.04)
+    assert (worker_document(left_out).reason, worker_document(left_out).retry_seconds) == ("gone", 2.0)
+
+
+@pytest.mark.parametrize("label", ["", "many", "-1", "1.5", "²", "9" * 5000])
+def test_what_is_no_number_is_left_out(label: str) -> None:
+    """Labels are others' words: nonsense in them spoils no answer."""
+    member = Member(offer=an_offer(), labels={"memory_bytes": label, "secret": "s3", "leased_by": ""})
+    found = told(members=(member,))["workers"][0]
+    assert found.keys() == {"name", "node", "service", "addresses", "state"}
+
+
+def test_the_document_can_be_read_back() -> None:
+    """What is told can be read by the same words: the command line does."""
+    swarm = Swarm(placed=(Placed(backend="b", model="m", plan=SPLIT, coming=SPLIT),))
+    read = msgspec.json.decode(swarm_json(swarm, [], "1"), type=SwarmDocument)
+    assert [place.total_bytes for place in read.models[0].places] == [111, 78]
+    assert read.models[0].ready is False

@@ -21,8 +21,9 @@ from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateErr
 from swarmgate.identity import Identity, establish
 from swarmgate.loading import Loader
 from swarmgate.memory import free_memory
-from swarmgate.nouns import LLAMA_RPC, Health, Node
-from swarmgate.parts import BACKEND, BALANCER, DISCOVERY, LEDGER, SLOTS, SPLITTER, TRANSPORT, PartContext, Slot
+from swarmgate.nouns import GATEWAY, LLAMA_RPC, Health, Node, Worker
+from swarmgate.parts import BACKEND, BALANCER, DISCOVERY, LEDGER, SLOTS, SPLITTER, TRANSPORT, Part, PartContext, Slot
+from swarmgate.peers import Peers, peer_options
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
@@ -66,18 +67,23 @@ class Assembly:
             self._dispatcher = Dispatcher(lambda: self.all(BACKEND), self.one(BALANCER), admission)
         return self._dispatcher
 
-    def add(self, slot: Slot[T], name: str, thing: T) -> None:
-        """Take *thing* in as the next of *slot*; a backend gets its loader."""
+    def add(self, slot: Slot[T], name: str, thing: T, *, loads: bool = True) -> str:
+        """Take *thing* in as the next of *slot* and return its name there; a backend that *loads* gets its loader."""
         things = self._open.setdefault(slot.name, {})
         if name in things:
             name = next(free for number in count(2) if (free := f"{name}-{number}") not in things)
         things[name] = thing
-        if slot.name == BACKEND.name:
+        if slot.name == BACKEND.name and loads:
             splitter = next(iter(self.all(SPLITTER).values()), None) or Whole()
             self.loaders.append(Loader(name, cast("Backend", thing), splitter, free_memory))
+        return name
+
+    def remove(self, slot: Slot[Any], name: str) -> None:
+        """Let go of the part of *slot* called *name*, which never had a loader."""
+        del self._open[slot.name][name]
 
     async def wait_ready(self, tell: Callable[[str, Health], None] = lambda _name, _health: None) -> None:
-        """Wait until every backend is ready or has failed for good.
+        """Wait until every backend that loads something is ready or has failed for good.
 
         *tell* hears of each backend's health at first and whenever it has changed.
 
@@ -95,8 +101,8 @@ class Assembly:
             if all(health.ready or health.permanent for health in state.values()):
                 break
             await anyio.sleep(_POLL_SECONDS)
-        if not any(health.ready for health in state.values()):
-            raise EngineError("; ".join(health.reason for health in state.values()) or "there is no backend")
+        if state and not any(health.ready for health in state.values()):
+            raise EngineError("; ".join(health.reason for health in state.values()))
 
     def _health(self, loader: Loader) -> Health:
         health = self.all(BACKEND)[loader.name].health()
@@ -129,7 +135,8 @@ async def assemble(blueprint: Blueprint) -> AsyncGenerator[Assembly]:
         for slot in SLOTS:
             for choice in chosen:
                 if choice.slot.name == slot.name:
-                    assembly.add(slot, choice.part.name, await open_part(choice, context, stack))
+                    thing = await open_part(choice, context, stack)
+                    assembly.add(slot, choice.part.name, thing, loads=choice.part.loads)
         reach = by_scheme(_schemes(assembly.all(TRANSPORT)))
         tasks = await stack.enter_async_context(background())
         for name, discovery in assembly.all(DISCOVERY).items():
@@ -137,6 +144,8 @@ async def assemble(blueprint: Blueprint) -> AsyncGenerator[Assembly]:
         for loader in assembly.loaders:
             tasks.start_soon(loader.run)
         tasks.start_soon(_follow_crew, assembly.one(LEDGER), reach, assembly.loaders)
+        if blueprint.peer is not None:
+            tasks.start_soon(_follow_peers, assembly, blueprint.peer, context, reach)
         yield assembly
 
 
@@ -188,3 +197,24 @@ async def _follow_crew(ledger: Ledger, reach: Reach, loaders: Sequence[Loader]) 
         async for crew in crews:
             for loader in loaders:
                 loader.tell(crew)
+
+
+async def _follow_peers(assembly: Assembly, part: Part[Any, Backend], context: PartContext, reach: Reach) -> None:
+    """Have *part* ask the gateways that the ledger offers."""
+    settings = assembly.blueprint.settings
+
+    @asynccontextmanager
+    async def opened(worker: Worker) -> AsyncGenerator[Backend]:
+        options = peer_options(part.options, f"http://{worker.endpoint}", settings.peer_api_key_file)
+        async with AsyncExitStack() as stack:
+            yield cast("Backend", await open_part(Choice(BACKEND, part, options), context, stack))
+
+    peers = Peers(
+        opened,
+        lambda name, backend: assembly.add(BACKEND, name, backend, loads=False),
+        lambda name: assembly.remove(BACKEND, name),
+        me=assembly.node.id,
+        linger_seconds=settings.queue_seconds,
+    )
+    async with muster(assembly.one(LEDGER), GATEWAY, reach) as crews:
+        await peers.follow(crews)

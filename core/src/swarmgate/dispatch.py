@@ -31,9 +31,11 @@ from swarmgate.contracts import Backend, Balancer
 from swarmgate.errand import Errand, Patience, Route
 from swarmgate.errors import EngineError
 from swarmgate.nouns import Demand, Health
+from swarmgate.passage import current_passage
 from swarmgate.pieces import fetched
 from swarmgate.places import Place, Tallies, capacity, named, serving, summary, why_not
 from swarmgate.transcript import Transcript
+from swarmgate.ways import passable, preferred
 
 __all__ = ["Dispatcher", "Route"]
 
@@ -97,6 +99,15 @@ class Dispatcher:
         backends = self._backends()
         names = [card.name for card in self.models()] if model is None else [model]
         return summary({name: named(backends, name) for name in names})
+
+    def places(self, model: str) -> tuple[Place, ...]:
+        """Return whoever has *model*, in whatever state.
+
+        Raises:
+            UnknownModel: nobody has.
+
+        """
+        return named(self._backends(), model)
 
     def waiting(self, model: str) -> int:
         """Return how many requests wait for a slot of *model*, by its card's name."""
@@ -170,19 +181,21 @@ class Dispatcher:
         return await errand.run(lambda place: place.backend.detokenize(place.card.name, ids))
 
     def _errand(self, demand: Demand, ability: Ability | None, route: Route | None) -> Errand:
+        passage = current_passage()
+
         def places() -> tuple[Place, ...]:
-            return serving(self._backends(), demand.model, ability)
+            return passable(serving(self._backends(), demand.model, ability), passage)
 
         route = route if route is not None else Route()
         route.model = places()[0].card.name
-        return Errand(demand, places, self._balancer, self._tallies, self._patience, route)
+        return Errand(demand, places, self._balancer, self._tallies, self._patience, route, passage.relayed)
 
     @asynccontextmanager
     async def _admitted(self, errand: Errand, key: str) -> AsyncGenerator[None]:
         route, arrived = errand.route, anyio.current_time()
         admission = self._admission.admit(
             Ticket(model=route.model, key=key),
-            lambda: capacity(errand.places()),
+            lambda: capacity(preferred(errand.places(), relayed=errand.relayed)),
             why=lambda: why_not(errand.demand.model, errand.places()),
         )
         entered = False

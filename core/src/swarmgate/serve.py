@@ -104,8 +104,9 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
         cors_origins=settings.cors_origins,
         max_body_bytes=int(settings.max_body_mb * _MEGABYTE),
         ping_seconds=settings.ping_seconds,
+        max_hops=settings.max_hops,
     )
-    return Door(assembly.dispatcher, metrics, _RELEASE, limits)
+    return Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node)
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

@@ -8,6 +8,7 @@ from swarmgate.cli.verbs import OpenGroup, Verb, examples
 
 _VERBS = {
     "run": Verb("swarmgate.cli.run", "run", "Serve the configured models over HTTP."),
+    "federated": Verb("swarmgate.cli.federated", "federated", "Serve what other gateways serve, with no model here."),
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "config": Verb("swarmgate.cli.config", "config", "Write, check and explain the configuration."),
     "plugins": Verb("swarmgate.cli.plugins", "plugins", "Look at what is installed."),

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from swarmgate.chat import ModelCard
 from swarmgate.http.wire.heading import encode
-from swarmgate.nouns import Health
+from swarmgate.nouns import Health, Node
 
 
 class ModelMeta(Struct, kw_only=True):
     """Facts about a model; sizes in bytes.  What is not known (yet) is left out.
 
-    *slots* is how many answers are written at once.  *ready* says whether it could answer now,
-    *reason* and *progress* (from 0 to 1) why not.
+    *slots* is how many answers are written at once, by all *replicas* (machines that have it) together.
+    *ready* says whether it could answer now, *reason* and *progress* (from 0 to 1) why not.  *paths* are
+    told to gateways only: the ids of those on each way to a machine that computes, this one first.
     """
 
     ready: bool
     abilities: list[str]
     slots: int
+    replicas: int = 1
     reason: str | UnsetType = UNSET
     progress: float | UnsetType = UNSET
     architecture: str | UnsetType = UNSET
@@ -32,6 +35,7 @@ class ModelMeta(Struct, kw_only=True):
     n_vocab: int | UnsetType = UNSET
     n_ctx_train: int | UnsetType = UNSET
     size: int | UnsetType = UNSET
+    paths: list[list[str]] | UnsetType = UNSET
 
 
 class ModelDocument(Struct, kw_only=True):
@@ -47,15 +51,35 @@ class ModelDocument(Struct, kw_only=True):
     max_model_len: int | UnsetType = UNSET
 
 
+class GatewayDocument(Struct, kw_only=True):
+    """Which gateway answers: its opaque *id*, and its *name* for people."""
+
+    id: str
+    name: str
+
+
 class ModelList(Struct, kw_only=True):
-    """All models served."""
+    """All models served, and by whom."""
 
     object: Literal["list"] = "list"
     data: list[ModelDocument]
+    gateway: GatewayDocument
 
 
-def model_document(card: ModelCard, health: Health) -> ModelDocument:
-    """Return *card*, which does as *health* says, as clients read it."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model as it is served: its card, how it does, on how many machines, and by which ways."""
+
+    card: ModelCard
+    health: Health
+    replicas: int = 1
+    slots: int = 1
+    paths: tuple[tuple[str, ...], ...] = ()
+
+
+def model_document(served: Served) -> ModelDocument:
+    """Return what is *served* as clients read it."""
+    card, health = served.card, served.health
     return ModelDocument(
         id=card.name,
         created=card.created,
@@ -67,7 +91,9 @@ def model_document(card: ModelCard, health: Health) -> ModelDocument:
             reason=health.reason or UNSET,
             progress=UNSET if health.progress is None else health.progress,
             abilities=sorted(card.abilities),
-            slots=card.slots,
+            slots=served.slots,
+            replicas=served.replicas,
+            paths=[list(path) for path in served.paths] or UNSET,
             architecture=card.architecture or UNSET,
             quantization=card.quantization or UNSET,
             fingerprint=card.fingerprint or UNSET,
@@ -81,11 +107,12 @@ def model_document(card: ModelCard, health: Health) -> ModelDocument:
     )
 
 
-def model_json(card: ModelCard, health: Health) -> bytes:
+def model_json(served: Served) -> bytes:
     """Return one model as JSON."""
-    return encode(model_document(card, health))
+    return encode(model_document(served))
 
 
-def models_json(models: list[tuple[ModelCard, Health]]) -> bytes:
-    """Return all *models* as JSON."""
-    return encode(ModelList(data=[model_document(card, health) for card, health in models]))
+def models_json(models: list[Served], node: Node) -> bytes:
+    """Return all *models* of the gateway *node* as JSON."""
+    gateway = GatewayDocument(id=node.id, name=node.name)
+    return encode(ModelList(data=[model_document(served) for served in models], gateway=gateway))

@@ -174,7 +174,7 @@ class _Draft:
         said = self.sources.named("node", variable=f"{PREFIX}NODES")
         if said is None:
             return
-        urls: list[str] = said.value.split(",") if isinstance(said.value, str) else list(said.value)
+        urls: list[str] = (said.value if isinstance(said.value, str) else ",".join(said.value)).split(",")
         given = {"use": Given(settings.peer_backend, said.place)}
         if settings.peer_api_key_file is not None:
             given["api_key_file"] = Given(settings.peer_api_key_file, said.place)

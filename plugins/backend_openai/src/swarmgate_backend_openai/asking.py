@@ -44,7 +44,16 @@ def question(request: GenerateRequest, model: str, *, fingerprint: str | None) -
             body["suffix"] = request.prompt.suffix
         if request.logprobs is not None:
             body["logprobs"] = request.logprobs
-    body |= _sampling(request.sampling, everything=fingerprint is not None)
+    body |= _sampling(request.sampling, everything=fingerprint is not None) | _limits(request)
+    if fingerprint is not None and request.resume is not None:
+        resume = request.resume
+        body["resume"] = {"token_ids": list(resume.token_ids), "seed": resume.seed, "fingerprint": fingerprint}
+    return path, msgspec.json.encode(body)
+
+
+def _limits(request: GenerateRequest) -> dict[str, Any]:
+    """Return what bounds the answer and its form."""
+    body: dict[str, Any] = {}
     if request.max_tokens is not None:
         body["max_tokens"] = request.max_tokens
     if request.stop:
@@ -55,10 +64,7 @@ def question(request: GenerateRequest, model: str, *, fingerprint: str | None) -
         body["grammar"] = request.grammar
     if request.ignore_eos:
         body["ignore_eos"] = True
-    if fingerprint is not None and request.resume is not None:
-        resume = request.resume
-        body["resume"] = {"token_ids": list(resume.token_ids), "seed": resume.seed, "fingerprint": fingerprint}
-    return path, msgspec.json.encode(body)
+    return body
 
 
 def vectors_wanted(request: EmbedRequest, model: str) -> bytes:

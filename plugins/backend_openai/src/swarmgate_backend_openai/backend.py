@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -73,6 +73,7 @@ class OpenAIBackend:
         )
         self._due = anyio.Event()
         self._is_gateway = False
+        self._told: bool | None = None
         self.looked = anyio.Event()
 
     def __repr__(self) -> str:
@@ -143,7 +144,6 @@ class OpenAIBackend:
             self._due = anyio.Event()
 
     async def _look(self) -> None:
-        was_ready = self._standing.health().ready
         try:
             headers = current_passage().onward(self._node.id)
             body = await self._client.get("/v1/models", headers, seconds=self._options.look_seconds)
@@ -165,14 +165,16 @@ class OpenAIBackend:
                 self._standing.saw(*cards(listing, self._choosing))
         if self._standing.misses >= _MISSES:
             self._client.interrupt()
-        self._tell(was_ready=was_ready)
+        self._tell()
 
-    def _tell(self, *, was_ready: bool) -> None:
-        health = self._standing.health()
-        if health.ready and not was_ready:
+    def _tell(self) -> None:
+        """Log when it has become ready, or is so no longer."""
+        health = self.health()
+        if health.ready and self._told is not True:
             _log.info("openai.ready", node=self._choosing.node, models=[card.name for card in self.models()])
-        elif not health.ready and (was_ready or not self.looked.is_set()):
+        elif not health.ready and self._told is not False:
             _log.warning("openai.not_ready", node=self._choosing.node, reason=health.reason)
+        self._told = health.ready
 
     @property
     def _first(self) -> float | None:
@@ -206,13 +208,14 @@ class OpenAIBackend:
             yield
         except (Unreachable, ConnectionLost) as error:
             self._standing.missed(str(error))
+            self._tell()
             self._due.set()
             raise
         except UnknownModel as error:  # it had it at the last look: others may still have it
             self._due.set()
             raise Unavailable(f"{self._client.who} has lost the model {card.name!r}: {error}") from None
 
-    async def _beside(self, path: str, card: ModelCard, body: dict[str, object]) -> bytes:
+    async def _beside(self, path: str, card: ModelCard, body: Mapping[str, object]) -> bytes:
         with self._noticing(card):
             return await self._client.post(path, msgspec.json.encode(body), self._headers(), seconds=self._first)
 

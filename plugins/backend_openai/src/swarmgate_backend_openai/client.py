@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
@@ -154,10 +156,11 @@ class Client:
 
 
 def _why(error: aiohttp.ClientConnectorError) -> str:
-    cause: object = (
-        getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or type(error).__name__
-    )
-    return str(getattr(cause, "strerror", None) or cause)
+    cause: object = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
+    number = getattr(cause, "errno", None)
+    if isinstance(cause, OSError) and not isinstance(cause, socket.gaierror) and isinstance(number, int) and number > 0:
+        return os.strerror(number).lower()
+    return str(getattr(cause, "strerror", None) or cause or type(error).__name__)
 
 
 @asynccontextmanager

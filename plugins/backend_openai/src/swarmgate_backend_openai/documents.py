@@ -7,11 +7,12 @@ import base64
 import binascii
 import math
 import sys
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 from swarmgate.api import Embeddings, EngineError, Token, Unsupported, Usage
 
+T = TypeVar("T")
 _FLOAT = 4
 _SLACK = 1e-3
 
@@ -59,9 +60,8 @@ def read_vectors(who: str, body: bytes, count: int) -> Embeddings:
         vectors = tuple(_unit(_floats(item.embedding)) for _, item in items)
     except (ValueError, binascii.Error, OverflowError) as error:
         raise EngineError(f"{who} sent vectors that cannot be read: {error}") from None
-    return Embeddings(
-        vectors=vectors, usage=Usage(prompt_tokens=max(found.usage.prompt_tokens, 0) if found.usage else 0)
-    )
+    counted = found.usage.prompt_tokens if found.usage else 0
+    return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=max(counted, 0)))
 
 
 def read_tokens(who: str, body: bytes) -> tuple[Token, ...]:
@@ -99,7 +99,7 @@ def read_text(who: str, body: bytes) -> bytes:
     return text.encode()
 
 
-def _decoded(who: str, body: bytes, kind: Any) -> Any:
+def _decoded(who: str, body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -120,9 +120,10 @@ def _floats(embedding: list[float] | str) -> array.array[float]:
 
 def _unit(floats: array.array[float]) -> bytes:
     length = math.sqrt(math.fsum(number * number for number in floats))
-    if length and math.isfinite(length) and abs(length - 1.0) > _SLACK:
+    if not math.isfinite(length):
+        raise ValueError("there are numbers in them that are none")
+    if length and abs(length - 1.0) > _SLACK:
         floats = array.array("f", [number / length for number in floats])
     if sys.byteorder == "big":
-        floats = array.array("f", floats)
         floats.byteswap()
     return floats.tobytes()

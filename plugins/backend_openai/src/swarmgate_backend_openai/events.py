@@ -37,6 +37,7 @@ class EventReader:
         """
         if self._after_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]  # the other half of an end of line
+            self._after_return = False
         if chunk:
             self._after_return = chunk.endswith(b"\r")
         if b"\r" in chunk:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import msgspec
 from swarmgate.api import Ability, ModelCard, NodeId, WireError
 
 _SLOTS = 8
+_LARGEST = 2**62
 _MOST_MODELS = 10_000
-_ABILITIES: frozenset[Ability] = frozenset(get_args(Ability))
+_ABILITIES: frozenset[Ability] = frozenset(("chat", "completion", "embedding"))
 #: Where servers write how many tokens prompt and answer may have together, the surest first.
 _CONTEXTS = ("context_length", "max_model_len", "n_ctx", "n_ctx_train", "context_window", "max_context_length")
 
@@ -117,14 +118,15 @@ def _card(
     gateway: Gateway | None,
     choosing: Choosing,
 ) -> ModelCard:
-    known = {field: getattr(model, field, None) or meta.get(field) for field in _CONTEXTS}
-    abilities = frozenset(cast("Ability", text) for text in _texts(meta.get("abilities")) if text in _ABILITIES)
+    contexts = (_number(getattr(model, field, None)) or _number(meta.get(field)) for field in _CONTEXTS)
+    said = _texts(meta.get("abilities"))
+    abilities: frozenset[Ability] = frozenset(ability for ability in _ABILITIES if ability in said)
     aliases = () if choosing.wanted else tuple(alias for alias in _texts(model.aliases) if alias != name)
     return ModelCard(
         name=name,
         abilities=abilities or _ABILITIES,
         slots=choosing.slots or _number(meta.get("slots")) or _SLOTS,
-        context_length=next(filter(None, map(_number, known.values())), 0),
+        context_length=next(filter(None, contexts), 0),
         context_train=_number(meta.get("n_ctx_train")),
         fingerprint=_text(meta.get("fingerprint")) if gateway else "",
         architecture=_text(meta.get("architecture")),
@@ -164,5 +166,6 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> int:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**62
-    return int(value) if good else 0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 <= value < _LARGEST else 0

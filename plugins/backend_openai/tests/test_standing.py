@@ -42,13 +42,16 @@ def test_models_are_known_for_a_while_after_it_went() -> None:
 
 
 def test_it_is_left_alone_for_longer_after_each_miss() -> None:
-    """From half a second up to ten, and as is usual once it is back."""
+    """From a quarter of a second up to ten, and as is usual once it is back; requests that fail do not count."""
     subject = standing(FakeClock())
     pauses: list[float] = []
+    subject.missed("gone", looked=False)
+    assert (subject.health().reason, subject.misses) == ("gone", 0)
     for _ in range(40):
         subject.missed("gone")
         pauses.append(subject.pause())
-    assert pauses[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+    assert pauses[:3] == [0.25, 0.375, 0.5625]
+    assert pauses == sorted(pauses)
     assert pauses[-1] == 10.0
     subject.saw(CARDS, "")
     assert (subject.pause(), subject.misses) == (5.0, 0)

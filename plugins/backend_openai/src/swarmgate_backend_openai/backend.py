@@ -207,7 +207,7 @@ class OpenAIBackend:
         try:
             yield
         except (Unreachable, ConnectionLost) as error:
-            self._standing.missed(str(error))
+            self._standing.missed(str(error), looked=False)
             self._tell()
             self._due.set()
             raise

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from swarmgate.api import Health, ModelCard
 
-_SHORTEST, _LONGEST = 0.5, 10.0
+_SHORTEST, _LONGEST, _GROWTH = 0.25, 10.0, 1.5
 
 
 class Standing:
@@ -37,10 +37,10 @@ class Standing:
             self._cards = cards
         self._reason, self._gone_since, self.misses = reason, None, 0
 
-    def missed(self, reason: str) -> None:
-        """Note that the server did not do as it should."""
+    def missed(self, reason: str, *, looked: bool = True) -> None:
+        """Note that the server did not do as it should, when *looked* at or when asked for something."""
         self._reason = reason
-        self.misses += 1
+        self.misses += looked
         if self._gone_since is None:
             self._gone_since = self._clock()
 
@@ -58,4 +58,4 @@ class Standing:
         """Return for how many seconds to leave it alone before the next look: longer after each miss."""
         if not self.misses:
             return self._refresh
-        return min(_SHORTEST * 2.0 ** (min(self.misses, 16) - 1), _LONGEST)
+        return min(_SHORTEST * _GROWTH ** min(self.misses - 1, 16), _LONGEST)

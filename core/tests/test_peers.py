@@ -28,6 +28,7 @@ class House:
     def __init__(self, *, failures: int = 0) -> None:
         self.backends: dict[str, Backend] = {}
         self.opened: list[str] = []
+        self.entered = self.most = 0
         self.failures = failures
         self.send, self._receive = anyio.create_memory_object_stream[tuple[Worker, ...]](9)
 
@@ -41,7 +42,13 @@ class House:
 
     def enter(self, name: str, backend: Backend) -> str:
         self.backends[f"{name}!"] = backend
+        self.entered += 1
+        self.most = max(self.most, self.entered)
         return f"{name}!"
+
+    def leave(self, name: str) -> None:
+        del self.backends[name]
+        self.entered -= 1
 
     @asynccontextmanager
     async def following(self, linger_seconds: float = 60.0) -> AsyncGenerator[None]:
@@ -49,9 +56,7 @@ class House:
             async for crew in self._receive:
                 yield crew
 
-        peers = Peers(
-            self.open, self.enter, self.backends.__delitem__, me=NodeId("node-me"), linger_seconds=linger_seconds
-        )
+        peers = Peers(self.open, self.enter, self.leave, me=NodeId("node-me"), linger_seconds=linger_seconds)
         with self.send, self._receive:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(peers.follow, crews())
@@ -103,7 +108,7 @@ async def test_one_that_moved_is_asked_at_its_new_address() -> None:
         await house.send.send((peer("a", 2),))
         await house.until(lambda: len(house.opened) == 2)
         await anyio.wait_all_tasks_blocked()
-        assert list(house.backends) == ["a!"]
+        assert (list(house.backends), house.most) == (["a!"], 1)
 
 
 async def test_one_that_cannot_be_opened_is_tried_again() -> None:

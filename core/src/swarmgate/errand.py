@@ -12,7 +12,15 @@ import anyio
 import structlog
 
 from swarmgate.contracts import Balancer
-from swarmgate.errors import PASSING, NoCandidate, PluginError, RequestError, Starting, SwarmgateError
+from swarmgate.errors import (
+    PASSING,
+    NoCandidate,
+    PluginError,
+    RequestError,
+    Starting,
+    SwarmgateError,
+    Unreachable,
+)
 from swarmgate.nouns import Candidate, Demand
 from swarmgate.places import Place, Tallies
 from swarmgate.ways import preferred
@@ -113,10 +121,11 @@ class Errand:
                 candidate = self._pick(able)
                 return able[candidate.name], candidate
             waited_out = now >= self._give_up_at
-            if self._last is not None and (waited_out or not fitting):
+            if self._last is not None and (not fitting or (waited_out and not isinstance(self._last, Unreachable))):
                 raise self._last
             if waited_out:
-                raise NoCandidate(f"nobody who serves {self.demand.model!r} became ready in time")
+                last = "" if self._last is None else f"; the last to be asked: {self._last}"
+                raise NoCandidate(f"nobody who serves {self.demand.model!r} became ready in time{last}")
             await anyio.sleep(self.patience.poll_seconds)
 
     @contextmanager

@@ -49,6 +49,7 @@ class _Peer:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     left_at: float | None = None
     news: anyio.Event = field(default_factory=anyio.Event)
+    ended: anyio.Event = field(default_factory=anyio.Event)
 
     def stir(self, left_at: float | None) -> None:
         self.left_at = left_at
@@ -101,10 +102,21 @@ class Peers:
                 continue
             if peer is not None:
                 peer.scope.cancel()
-            self._peers[key] = peer = _Peer(worker)
-            tasks.start_soon(self._hold, key, peer)
+            before, self._peers[key] = peer, _Peer(worker)
+            tasks.start_soon(self._follow_one, key, self._peers[key], before)
 
-    async def _hold(self, key: _Key, peer: _Peer) -> None:
+    async def _follow_one(self, key: _Key, peer: _Peer, before: _Peer | None) -> None:
+        """Hold *peer* open once the one *before* it, which had its name, has ended."""
+        if before is not None:
+            await before.ended.wait()
+        try:
+            await self._hold(peer)
+        finally:
+            peer.ended.set()
+            if self._peers.get(key) is peer:
+                del self._peers[key]
+
+    async def _hold(self, peer: _Peer) -> None:
         offer = peer.worker.offer
         log = structlog.get_logger("swarmgate.peers").bind(node=offer.node, offer=offer.name)
         pause = 1.0
@@ -124,8 +136,6 @@ class Peers:
                     log.warning("peers.failed", reason=str(error), seconds=pause)
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
-        if self._peers.get(key) is peer:
-            del self._peers[key]
 
     async def _until_gone(self, peer: _Peer) -> None:
         """Wait until the offer has been gone for long enough."""

@@ -174,11 +174,11 @@ class _Draft:
         said = self.sources.named("node", variable=f"{PREFIX}NODES")
         if said is None:
             return
-        urls: str = said.value if isinstance(said.value, str) else ",".join(said.value)
+        urls: list[str] = (said.value if isinstance(said.value, str) else ",".join(said.value)).split(",")
         given = {"use": Given(settings.peer_backend, said.place)}
         if settings.peer_api_key_file is not None:
             given["api_key_file"] = Given(settings.peer_api_key_file, said.place)
-        for url in dict.fromkeys(filter(None, map(str.strip, urls.split(",")))):
+        for url in dict.fromkeys(text.strip() for text in urls if text.strip()):
             if choice := self._choose(BACKEND, {**given, "url": Given(url, said.place)}, said.place):
                 yield choice
 

@@ -15,7 +15,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Ledger
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import ConfigError, EngineError, PluginError, Unavailable
-from swarmgate.nouns import LLAMA_RPC, Endpoint, Health, NodeId, Offer, Service
+from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, NodeId, Offer, Service
 from swarmgate.parts import (
     BACKEND,
     BALANCER,
@@ -24,6 +24,7 @@ from swarmgate.parts import (
     SPLITTER,
     TRANSPORT,
     NoOptions,
+    Options,
     Part,
     PartContext,
     Slot,
@@ -249,3 +250,49 @@ async def test_settings_reach_the_queue(tmp_path: Path) -> None:
             assembly.one(SPLITTER)
         backend: Backend = assembly.one(BACKEND)
         assert backend.models()[0].name == "echo"
+
+
+class UrlOptions(Options, frozen=True):
+    url: str
+
+
+async def test_gateways_in_the_ledger_become_backends(tmp_path: Path) -> None:
+    """By the blueprint's part for peers, with nothing to load; this gateway's own offer is none."""
+
+    @asynccontextmanager
+    async def opened(options: UrlOptions, context: PartContext) -> AsyncGenerator[Backend]:
+        yield EchoBackend(EchoOptions(model=options.url))
+
+    @asynccontextmanager
+    async def reach(address: str) -> AsyncGenerator[Endpoint]:
+        yield Endpoint("127.0.0.1", 9)
+
+    anywhere = chosen(TRANSPORT, "t", lambda _: Nowhere())
+    blueprint = Blueprint(
+        Settings(state_dir=str(tmp_path / "state"), name="test", federated=True),
+        (BALANCED, BOOK, anywhere),
+        peer=Part("p", "Asks.", UrlOptions, opened, loads=False),
+    )
+    with anyio.fail_after(10):
+        async with assemble(blueprint) as assembly:
+            await assembly.wait_ready()
+            transport: Any = assembly.one(TRANSPORT)
+            transport.reach = reach
+            ledger: Ledger = assembly.one(LEDGER)
+            for node in ("n1", assembly.node.id):
+                await ledger.post(Offer(node=NodeId(node), service=GATEWAY, name=node, addresses=("tcp://h:9",)))
+            while not assembly.all(BACKEND):  # noqa: ASYNC110 -- seen from outside, there is nothing to wait on
+                await anyio.sleep(0.01)
+            assert list(assembly.all(BACKEND)) == ["n1"]
+            assert [card.name for card in assembly.dispatcher.models()] == ["http://127.0.0.1:9"]
+            assert assembly.loading.loads == []
+
+
+async def test_what_only_asks_elsewhere_is_not_waited_for(tmp_path: Path) -> None:
+    """A node that is down keeps nobody from starting, and no plan is made for it."""
+    part = Part("p", "Asks.", EchoOptions, ECHO.open, loads=False)
+    blueprint = drawn(tmp_path, BALANCED, BOOK, Choice(BACKEND, part, EchoOptions(load_seconds=99)))
+    with anyio.fail_after(5):
+        async with assemble(blueprint) as assembly:
+            await assembly.wait_ready()
+            assert assembly.loading.loads == []

@@ -25,6 +25,7 @@ from swarmgate.contracts import Backend, Balancer
 from swarmgate.dispatch import Dispatcher, Route
 from swarmgate.errors import (
     EngineError,
+    LoopDetected,
     NoCandidate,
     QueueFull,
     Starting,
@@ -32,7 +33,8 @@ from swarmgate.errors import (
     UnknownModel,
     Unsupported,
 )
-from swarmgate.nouns import Candidate, Demand, Health
+from swarmgate.nouns import Candidate, Demand, Health, NodeId
+from swarmgate.passage import Passage, travelling
 from swarmgate.split import SplitPlan
 
 pytestmark = pytest.mark.anyio
@@ -324,3 +326,24 @@ async def test_no_more_answers_at_once_than_slots_and_no_longer_queue_than_allow
             await text_of(dispatcher)
         assert caught.value.retry_after >= 1
         hold.set()
+
+
+async def test_the_node_that_answers_is_named() -> None:
+    """Where a backend asks another machine, the route has that one's name."""
+    route = Route()
+    there = Scripted(card=msgspec.structs.replace(CARD, node="far"))
+    assert await text_of(house(a=there), ASK, route) == "x"
+    assert route.worker == "far"
+    assert [place.name for place in house(a=there).places("m")] == ["a"]
+
+
+async def test_nothing_is_sent_back_where_it_came_from() -> None:
+    """A request that came through a gateway is not sent to it, however idle it is."""
+    back = Scripted(card=msgspec.structs.replace(CARD, paths=(("g",),)))
+    here = Scripted()
+    with travelling(Passage(1, (NodeId("g"),))):
+        assert await text_of(house(a=back, b=here)) == "x"
+        assert (len(back.asked), len(here.asked)) == (0, 1)
+        with pytest.raises(LoopDetected, match="only from gateways this request has come through"):
+            await text_of(house(a=back))
+    assert await text_of(house(a=back)) == "x"

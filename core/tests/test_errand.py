@@ -259,3 +259,29 @@ async def test_a_balancer_that_raises_is_named() -> None:
     with pytest.raises(PluginError, match="balancer Clumsy raised ZeroDivisionError: oops"):
         await Trip({"a": []}, Clumsy()).run()
     assert await Trip({"a": []}, Deaf()).run() == "a"
+
+
+async def test_a_place_that_is_gone_is_not_now_rather_than_never() -> None:
+    """Whoever waited in vain for a place out of reach is told to come back, and why it was out of reach."""
+    trip = Trip({"a": [Unreachable("connection refused")]}, patience=Patience(seconds=0.05, poll_seconds=0.01))
+    place, candidate = await trip.errand.choose()
+    with trip.errand.attempt(place, candidate):
+        trip.backends["a"].state = RESTARTING
+        raise Unreachable("connection refused")
+    with pytest.raises(NoCandidate, match="'m' became ready in time; the last to be asked: connection refused"):
+        await trip.errand.choose()
+
+
+async def test_a_relayed_request_goes_the_shortest_way() -> None:
+    """And an ordinary one may go any that leads to another machine."""
+    trip = Trip({"far": [], "near": []})
+    far = ModelCard(name="m", paths=(("g",),))
+
+    def places() -> tuple[Place, ...]:
+        return tuple(
+            Place(name, backend, far if name == "far" else CARD, READY) for name, backend in trip.backends.items()
+        )
+
+    for relayed, chosen in ((True, "near"), (False, "far")):
+        errand = Errand(Demand(model="m"), places, First(), Tallies(), PATIENCE, relayed=relayed)
+        assert (await errand.choose())[0].name == chosen

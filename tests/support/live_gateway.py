@@ -80,22 +80,10 @@ def live_gateway(
         RuntimeError: it ended, or was not ready in time; the message has the end of its output.
 
     """
-    port = site.inside(_free_port)
-    tables = [("[gateway]", {"listen": f"{site.host}:{port}", "state_dir": str(folder), **settings})]
-    if workers:
-        tables.append(("[[discovery]]", {"use": "static", "workers": list(workers)}))
-    tables += [("[[backend]]", dict(backend)) for backend in backends]
-    # A JSON string, number, boolean or list of them is a TOML one, too.
-    lines = [line for head, table in tables for line in (head, *(f"{k} = {json.dumps(v)}" for k, v in table.items()))]
-    (folder / "gateway.toml").write_text("\n".join(lines) + "\n")
-    log = folder / "gateway.log"
-    command = [*site.prefix, str(Path(sys.executable).with_name("gateway")), "run"]
-    clean = clean_environ(**(environ or {}))
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=clean) as process:
-        running = LiveGateway(f"http://{site.host}:{port}", process, log)
+    running = launch(folder, backends, workers=workers, environ=environ, site=site, **settings)
+    with running.process as process:
         try:
-            path = "/readyz" if wait else "/livez"
-            site.inside(lambda: _until_answers(running, path, ready_seconds))
+            site.inside(lambda: until_ready(running, ready_seconds, path="/readyz" if wait else "/livez"))
             yield running
         finally:
             process.terminate()
@@ -105,13 +93,54 @@ def live_gateway(
                 process.kill()
 
 
-def _free_port() -> int:
+def launch(
+    folder: Path,
+    backends: Sequence[Mapping[str, Any]],
+    *,
+    arguments: Sequence[str] = ("run",),
+    environ: Mapping[str, str] | None = None,
+    tables: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    workers: Sequence[str] = (),
+    port: int | None = None,
+    site: Site = HERE,
+    **settings: Any,
+) -> LiveGateway:
+    """Start a gateway in *folder*, with what further *tables* its file shall have; whoever calls ends it.
+
+    *arguments* is the command with its flags; *environ* are its variables besides the usual ones.  *workers* are
+    addresses for the static list.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or site.inside(free_port)
+    written = [("[gateway]", {"listen": f"{site.host}:{port}", "state_dir": str(folder), **settings})]
+    if workers:
+        written.append(("[[discovery]]", {"use": "static", "workers": list(workers)}))
+    written += [("[[backend]]", dict(backend)) for backend in backends]
+    written += [(head, dict(table)) for head, table in tables]
+    # A JSON string, number, boolean or list of them is a TOML one, too.
+    lines = [line for head, table in written for line in (head, *(f"{k} = {json.dumps(v)}" for k, v in table.items()))]
+    (folder / "gateway.toml").write_text("\n".join(lines) + "\n")
+    log = folder / "gateway.log"
+    command = [*site.prefix, str(Path(sys.executable).with_name("gateway")), *arguments]
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=clean_environ(**(environ or {})))
+    return LiveGateway(f"http://{site.host}:{port}", process, log)
+
+
+def free_port() -> int:
+    """Return a port of loopback on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def _until_answers(gateway: LiveGateway, path: str, seconds: float) -> None:
+def until_ready(gateway: LiveGateway, seconds: float, *, path: str = "/readyz") -> None:
+    """Wait until *gateway* answers well at *path*.
+
+    Raises:
+        RuntimeError: it ended, or did not in time; the message has the end of its output.
+
+    """
     until = time.monotonic() + seconds
     why = "no answer"
     while time.monotonic() < until:
@@ -120,11 +149,11 @@ def _until_answers(gateway: LiveGateway, path: str, seconds: float) -> None:
                 f"the gateway exited with status {gateway.process.returncode}:\n{gateway.said()[-3000:]}"
             )
         try:
-            with urllib.request.urlopen(f"{gateway.url}{path}", timeout=2):
+            with urllib.request.urlopen(gateway.url + path, timeout=2):
                 return
         except urllib.error.HTTPError as error:
             why = f"{error.code} {error.read().decode(errors='replace')}"
         except OSError as error:
             why = str(error)
-        time.sleep(0.1)
+        time.sleep(0.03)
     raise RuntimeError(f"the gateway was not ready within {seconds:g} s ({why}):\n{gateway.said()[-3000:]}")

@@ -65,6 +65,7 @@ from swarmgate.nouns import (
     Worker,
 )
 from swarmgate.parts import PATH, SECRET, NoOptions, Options, Part, PartContext
+from swarmgate.passage import Passage, current_passage
 from swarmgate.setbacks import Setbacks
 from swarmgate.sizes import parse_size, readable
 from swarmgate.split import Footprint, Placement, Portion, Share, SplitPlan
@@ -110,6 +111,7 @@ __all__ = [
     "Options",
     "Part",
     "PartContext",
+    "Passage",
     "Placement",
     "PluginError",
     "Portion",
@@ -145,6 +147,7 @@ __all__ = [
     "Word",
     "Worker",
     "background",
+    "current_passage",
     "encode_frame",
     "free_memory",
     "hookimpl",

@@ -16,14 +16,27 @@ from swarmgate.background import background
 from swarmgate.builtin import Whole
 from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.contracts import Backend, Discovery, Ledger, Probe, Transport
-from swarmgate.crew import Crew, by_scheme, muster
+from swarmgate.crew import Crew, Reach, by_scheme, muster
 from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
 from swarmgate.identity import Identity, establish
 from swarmgate.loading import Loading
 from swarmgate.memory import free_memory
-from swarmgate.nouns import LLAMA_RPC, Endpoint, Health, Node, Service
-from swarmgate.parts import BACKEND, BALANCER, DISCOVERY, LEDGER, PROBE, SLOTS, SPLITTER, TRANSPORT, PartContext, Slot
+from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, Node, Service, Worker
+from swarmgate.parts import (
+    BACKEND,
+    BALANCER,
+    DISCOVERY,
+    LEDGER,
+    PROBE,
+    SLOTS,
+    SPLITTER,
+    TRANSPORT,
+    Part,
+    PartContext,
+    Slot,
+)
+from swarmgate.peers import Peers, peer_options
 from swarmgate.roster import Member, Placed
 
 T = TypeVar("T")
@@ -91,14 +104,19 @@ class Assembly:
             )
         return self._loading
 
-    def add(self, slot: Slot[T], name: str, thing: T) -> None:
-        """Take *thing* in as the next of *slot*; a backend is loaded, too."""
+    def add(self, slot: Slot[T], name: str, thing: T, *, loads: bool = True) -> str:
+        """Take *thing* in as the next of *slot* and return its name there; a backend that *loads* is loaded, too."""
         things = self._open.setdefault(slot.name, {})
         if name in things:
             name = next(free for number in count(2) if (free := f"{name}-{number}") not in things)
         things[name] = thing
-        if slot.name == BACKEND.name:
+        if slot.name == BACKEND.name and loads:
             self.loading.add(name, cast("Backend", thing))
+        return name
+
+    def remove(self, slot: Slot[Any], name: str) -> None:
+        """Let go of the part of *slot* called *name*, which was never to be loaded."""
+        del self._open[slot.name][name]
 
     def members(self) -> tuple[Member, ...]:
         """Return every worker this gateway knows of, and which of its models has it."""
@@ -111,7 +129,7 @@ class Assembly:
         return self.loading.placed()
 
     async def wait_ready(self, tell: Callable[[str, Health], None] = lambda _name, _health: None) -> None:
-        """Wait until every backend is ready or has failed for good.
+        """Wait until every backend that loads something is ready or has failed for good.
 
         *tell* hears of each backend's health at first and whenever it has changed.
 
@@ -129,8 +147,8 @@ class Assembly:
             if all(health.ready or health.permanent for health in state.values()):
                 break
             await anyio.sleep(_POLL_SECONDS)
-        if not any(health.ready for health in state.values()):
-            raise EngineError("; ".join(health.reason for health in state.values()) or "there is no backend")
+        if state and not any(health.ready for health in state.values()):
+            raise EngineError("; ".join(health.reason for health in state.values()))
 
 
 @asynccontextmanager
@@ -158,7 +176,8 @@ async def assemble(
         for slot in SLOTS:
             for choice in chosen:
                 if choice.slot.name == slot.name:
-                    assembly.add(slot, choice.part.name, await open_part(choice, context, stack))
+                    thing = await open_part(choice, context, stack)
+                    assembly.add(slot, choice.part.name, thing, loads=choice.part.loads)
         reach = by_scheme(_schemes(assembly.all(TRANSPORT)))
         tasks = await stack.enter_async_context(background())
         for name, discovery in assembly.all(DISCOVERY).items():
@@ -177,6 +196,8 @@ async def assemble(
         )
         tasks.start_soon(assembly.loading.run)
         tasks.start_soon(_follow_crew, assembly.crew, assembly.loading)
+        if blueprint.peer is not None:
+            tasks.start_soon(_follow_peers, assembly, blueprint.peer, context, reach)
         yield assembly
 
 
@@ -233,3 +254,24 @@ async def _discover(name: str, discovery: Discovery, ledger: Ledger) -> None:
 async def _follow_crew(crew: Crew, loading: Loading) -> None:
     async for workers in crew:
         loading.tell(workers)
+
+
+async def _follow_peers(assembly: Assembly, part: Part[Any, Backend], context: PartContext, reach: Reach) -> None:
+    """Have *part* ask the gateways that the ledger offers."""
+    settings = assembly.blueprint.settings
+
+    @asynccontextmanager
+    async def opened(worker: Worker) -> AsyncGenerator[Backend]:
+        options = peer_options(part.options, f"http://{worker.endpoint}", settings.peer_api_key_file)
+        async with AsyncExitStack() as stack:
+            yield cast("Backend", await open_part(Choice(BACKEND, part, options), context, stack))
+
+    peers = Peers(
+        opened,
+        lambda name, backend: assembly.add(BACKEND, name, backend, loads=False),
+        lambda name: assembly.remove(BACKEND, name),
+        me=assembly.node.id,
+        linger_seconds=settings.queue_seconds,
+    )
+    async with muster(assembly.one(LEDGER), GATEWAY, reach) as crews:
+        await peers.follow(crews)

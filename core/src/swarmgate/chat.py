@@ -229,7 +229,9 @@ class ModelCard(Word, frozen=True):
     use here, *context_train* what the model was trained with.  *slots* is how many answers are
     written at once.  Sizes are in bytes.  *footprint* is None where nobody knows: a splitter then
     takes *weight_bytes* to be spread evenly.  *placement* is what the operator wants for
-    this model, None for what the gateway's own setting says.
+    this model, None for what the gateway's own setting says.  *node* is the name of the machine
+    that answers, if it is another one; *paths* are the ids of the gateways on each way to one that
+    computes, the next one first.
     """
 
     name: str
@@ -249,6 +251,8 @@ class ModelCard(Word, frozen=True):
     aliases: tuple[str, ...] = ()
     footprint: Footprint | None = None
     placement: Placement | None = None
+    node: str = ""
+    paths: tuple[tuple[str, ...], ...] = ()
 
 
 def estimated_tokens(prompt: Prompt) -> int:

@@ -31,9 +31,11 @@ from swarmgate.contracts import Backend, Balancer
 from swarmgate.errand import Errand, Patience, Route
 from swarmgate.errors import EngineError
 from swarmgate.nouns import Demand, Health
+from swarmgate.passage import current_passage
 from swarmgate.pieces import fetched
 from swarmgate.places import Place, Tallies, capacity, named, serving, summary, why_not
 from swarmgate.transcript import Transcript
+from swarmgate.ways import passable, preferred
 
 __all__ = ["Dispatcher", "Route"]
 
@@ -100,6 +102,15 @@ class Dispatcher:
         backends = self._backends()
         names = [card.name for card in self.models()] if model is None else [model]
         return summary({name: named(backends, name) for name in names})
+
+    def places(self, model: str) -> tuple[Place, ...]:
+        """Return whoever has *model*, in whatever state.
+
+        Raises:
+            UnknownModel: nobody has.
+
+        """
+        return named(self._backends(), model)
 
     def waiting(self, model: str) -> int:
         """Return how many requests wait for a slot of *model*, by its card's name."""
@@ -173,12 +184,14 @@ class Dispatcher:
         return await errand.run(lambda place: place.backend.detokenize(place.card.name, ids))
 
     def _errand(self, demand: Demand, ability: Ability | None, route: Route | None) -> Errand:
+        passage = current_passage()
+
         def places() -> tuple[Place, ...]:
-            return serving(self._backends(), demand.model, ability)
+            return passable(serving(self._backends(), demand.model, ability), passage)
 
         route = route if route is not None else Route()
         route.model = places()[0].card.name
-        return Errand(demand, places, self._balancer, self._tallies, self._patience, route)
+        return Errand(demand, places, self._balancer, self._tallies, self._patience, route, passage.relayed)
 
     @asynccontextmanager
     async def _admitted(self, errand: Errand, asker: Asker, priority: int = 0) -> AsyncGenerator[None]:
@@ -187,7 +200,7 @@ class Dispatcher:
         admission = self._admission.admit(
             # vLLM's field: there, less is sooner
             Ticket(model=route.model, asker=asker, priority=-priority, tokens=tokens),
-            lambda: capacity(errand.places()),
+            lambda: capacity(preferred(errand.places(), relayed=errand.relayed)),
             why=lambda: why_not(errand.demand.model, errand.places()),
         )
         entered = False

@@ -12,9 +12,18 @@ import anyio
 import structlog
 
 from swarmgate.contracts import Balancer
-from swarmgate.errors import PASSING, NoCandidate, PluginError, RequestError, Starting, SwarmgateError
+from swarmgate.errors import (
+    PASSING,
+    NoCandidate,
+    PluginError,
+    RequestError,
+    Starting,
+    SwarmgateError,
+    Unreachable,
+)
 from swarmgate.nouns import Candidate, Demand
 from swarmgate.places import Place, Tallies
+from swarmgate.ways import preferred
 
 T = TypeVar("T")
 _DOUBLINGS = 5
@@ -27,7 +36,7 @@ class Route:
     """What became of one request, filled in along its way, also when it fails.
 
     *model* is the card's name, whatever alias was asked for; *worker* is the backend that
-    answered last; *attempts* counts the backends asked, *resumed* how often a begun answer was
+    answered last, or the node behind it; *attempts* counts the backends asked, *resumed* how often a begun answer was
     carried on; *reason* is the last failure on the way.
     """
 
@@ -71,7 +80,8 @@ class Attempt:
 class Errand:
     """Carries one request from backend to backend until it is answered or nobody is left.
 
-    *places* returns those that serve the model, or raises why none ever will.
+    *places* returns those that serve the model, or raises why none ever will.  *relayed* says that
+    another gateway sent the request.
     """
 
     demand: Demand
@@ -80,6 +90,7 @@ class Errand:
     tallies: Tallies
     patience: Patience
     route: Route = field(default_factory=Route)
+    relayed: bool = False
     _spent: set[str] = field(default_factory=set[str], init=False)
     _failures: int = field(default=0, init=False)
     _refusals: dict[str, tuple[int, float]] = field(default_factory=dict[str, tuple[int, float]], init=False)
@@ -109,17 +120,19 @@ class Errand:
             now = anyio.current_time()
             hopeful = [place for place in self.places() if place.name not in self._spent or not place.health.ready]
             fitting = {place.name: place for place in hopeful if fits(place)}
-            able = {name: place for name, place in fitting.items() if place.health.ready and self._rested(name, now)}
+            rested = [place for name, place in fitting.items() if self._rested(name, now)]
+            able = {place.name: place for place in preferred(rested, relayed=self.relayed)}
             if able:
                 candidate = self._pick(able)
                 return able[candidate.name], candidate
             if begun and self._comes_nearer(fitting.values()):
                 self._give_up_at = now + self.patience.resume_seconds
             waited_out = now >= self._give_up_at
-            if self._last is not None and (waited_out or not fitting):
+            if self._last is not None and (not fitting or (waited_out and not isinstance(self._last, Unreachable))):
                 raise self._last
             if waited_out:
-                raise NoCandidate(f"nobody who serves {self.demand.model!r} became ready in time")
+                last = "" if self._last is None else f"; the last to be asked: {self._last}"
+                raise NoCandidate(f"nobody who serves {self.demand.model!r} became ready in time{last}")
             await anyio.sleep(self.patience.poll_seconds)
 
     @contextmanager
@@ -130,7 +143,7 @@ class Errand:
         """
         began, failed = anyio.current_time(), False
         attempt = Attempt(place.name, self.tallies, self.demand.prompt_tokens)
-        self.route.worker = place.name
+        self.route.worker = place.card.node or place.name
         self.route.attempts += 1
         self.tallies.begin(place.name, attempt.tokens)
         try:

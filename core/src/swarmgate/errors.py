@@ -15,6 +15,7 @@
         * :exc:`NoCandidate` -- every backend that serves the model is out
     * :exc:`Unreachable` -- a node is known but no path to it can be opened (502)
     * :exc:`EngineError` -- a backend took the work and failed it (502)
+    * :exc:`LoopDetected` -- a request goes in circles between gateways (508)
 
 Every class says which HTTP status, OpenAI ``type`` and ``code`` it becomes; only
 :mod:`swarmgate.http.faults` acts on them.  Messages are lower case without a full stop: what was
@@ -138,6 +139,13 @@ class EngineError(SwarmgateError):
 
     status = 502
     code = "engine_error"
+
+
+class LoopDetected(SwarmgateError):
+    """A request has come through this gateway before, or through too many; the message says which."""
+
+    status = 508
+    code = "loop_detected"
 
 
 #: Failures that say nothing about the request, so that another backend may fare better.

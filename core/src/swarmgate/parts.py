@@ -121,7 +121,8 @@ class Part(Generic[OptionsT, T_co]):
 
     Building a part has no side effects: importing a plugin and asking it for its parts must
     stay cheap, so heavy imports belong inside *open*.  *environ* maps environment variables the
-    part honours to its options; *summary* is one sentence with its full stop.
+    part honours to its options; *summary* is one sentence with its full stop.  A backend that only
+    asks other machines has nothing to load: with *loads* False no plan is made for it.
     """
 
     name: str
@@ -129,3 +130,4 @@ class Part(Generic[OptionsT, T_co]):
     options: type[OptionsT]
     open: Callable[[OptionsT, PartContext], AbstractAsyncContextManager[T_co]]
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    loads: bool = True

@@ -106,6 +106,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
         cors_origins=settings.cors_origins,
         max_body_bytes=int(settings.max_body_mb * _MEGABYTE),
         ping_seconds=settings.ping_seconds,
+        max_hops=settings.max_hops,
     )
     began = anyio.current_time()
 
@@ -118,7 +119,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
             healths={name: backend.health() for name, backend in assembly.all(BACKEND).items()},
         )
 
-    return Door(assembly.dispatcher, metrics, _RELEASE, limits, swarm)
+    return Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm)
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

@@ -283,3 +283,51 @@ def test_what_another_command_opens_is_checked_but_kept_apart(
     assert faults(MODEL + '[worker]\nuse = "lent"\n') == [
         "near.toml:5: no worker is called 'lent'; did you mean 'lend'?"
     ]
+
+
+def with_peers(catalogue: Catalogue) -> None:
+    """Install a part that asks other gateways."""
+
+    class PeerOptions(Options, frozen=True):
+        url: str
+        api_key_file: str | None = None
+
+    part = Part("openai", "Asks.", PeerOptions, open_nothing, loads=False)
+    catalogue.entries[BACKEND.name, "openai"] = Entry(BACKEND, part, "openai", "acme-openai", "1.0")
+
+
+def test_nodes_are_backends_beside_the_others(catalogue: Catalogue, drawn: Draw) -> None:
+    """--node comes before GATEWAY_NODES; each URL counts once, and all are shown the key for peers."""
+    with_peers(catalogue)
+    environ = {"GATEWAY_NODES": "http://a, http://b,http://a", "GATEWAY_PEER_API_KEY_FILE": "k"}
+    by_variable = drawn(MODEL, environ=environ).of(BACKEND)
+    assert [choice.part.name for choice in by_variable] == ["llamacpp", "openai", "openai"]
+    assert [choice.options.url for choice in by_variable[1:]] == ["http://a", "http://b"]  # type: ignore[attr-defined]
+    assert by_variable[1].options.api_key_file == "k"  # type: ignore[attr-defined]
+    assert by_variable[1].origin == "GATEWAY_NODES"
+    by_flag = drawn(MODEL, environ=environ, flags={"node": ("http://c",)}).of(BACKEND)
+    assert [choice.origin for choice in by_flag] == ["near.toml:1", "--node"]
+
+
+def test_without_local_models_only_what_asks_elsewhere_is_chosen(catalogue: Catalogue, drawn: Draw) -> None:
+    """Neither the file's models nor the default are opened, and none at all is no fault."""
+    with_peers(catalogue)
+    text = MODEL + '[[backend]]\nuse = "openai"\nurl = "http://d"\n'
+    choices = drawn(text, flags={"node": ("http://c",)}, local=False).of(BACKEND)
+    assert [choice.options.url for choice in choices] == ["http://d", "http://c"]  # type: ignore[attr-defined]
+    assert drawn(environ={"GATEWAY_MODEL": "a.gguf"}, local=False).of(BACKEND) == ()
+
+
+def test_a_federated_gateway_has_a_part_for_its_peers(
+    catalogue: Catalogue, drawn: Draw, faults: Callable[..., list[str]]
+) -> None:
+    """The one that peer_backend names; it need not have backends of its own, but the part has to be there."""
+    assert drawn(MODEL).peer is None
+    federated = "[gateway]\nfederated = true\n"
+    assert faults("backend = []\n" + federated) == [
+        "peer_backend (default): no backend is called 'openai'; installed: echo, llamacpp"
+    ]
+    with_peers(catalogue)
+    blueprint = drawn("backend = []\n" + federated)
+    assert (blueprint.peer and blueprint.peer.name, blueprint.of(BACKEND)) == ("openai", ())
+    assert faults("backend = []\n") == ["near.toml:1: there has to be a backend; leave this out for the default"]

@@ -107,3 +107,15 @@ async def test_bad_json_is_refused_everywhere(make_door: MakeDoor, path: str) ->
     assert visitor.status == 400
     assert "at byte 10" in visitor.json["error"]["message"]
     assert visitor.json["error"]["type"] == "invalid_request_error"
+
+
+async def test_gateways_learn_the_ways_to_a_model(make_door: MakeDoor) -> None:
+    """Another gateway is told the paths and their slots; everybody, who answers and on how many machines."""
+    app = application(make_door(EchoBackend(EchoOptions(slots=3)), EchoBackend(EchoOptions(slots=4))))
+    plain = (await get(app, "/v1/models")).json
+    told = (await Visitor(path="/v1/models", method="GET", headers={"X-Gateway-Path": "a"}).visit(app)).json
+    assert plain["gateway"] == told["gateway"] == {"id": "unknown", "name": "unknown"}
+    assert "paths" not in plain["data"][0]["meta"]
+    assert told["data"][0]["meta"]["paths"] == [["unknown"]]
+    for listed in (plain, told):
+        assert (listed["data"][0]["meta"]["replicas"], listed["data"][0]["meta"]["slots"]) == (2, 7)

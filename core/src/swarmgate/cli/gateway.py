@@ -8,6 +8,7 @@ from swarmgate.cli.verbs import OpenGroup, Verb, examples
 
 _VERBS = {
     "run": Verb("swarmgate.cli.run", "run", "Serve the configured models over HTTP."),
+    "federated": Verb("swarmgate.cli.federated", "federated", "Serve what other gateways serve, with no model here."),
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
     "config": Verb("swarmgate.cli.config", "config", "Write, check and explain the configuration."),

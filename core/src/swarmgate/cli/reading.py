@@ -43,8 +43,10 @@ def json_option(command: CommandT) -> CommandT:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
-def read(file: str | None, flags: Mapping[str, Any] | None = None) -> tuple[Blueprint, Sources, Catalogue]:
-    """Draw the blueprint from flags, environment and files.
+def read(
+    file: str | None, flags: Mapping[str, Any] | None = None, *, local: bool = True
+) -> tuple[Blueprint, Sources, Catalogue]:
+    """Draw the blueprint from flags, environment and files; unless *local*, without models of this machine.
 
     Raises:
         FaultyConfig: with everything that is wrong.
@@ -52,4 +54,4 @@ def read(file: str | None, flags: Mapping[str, Any] | None = None) -> tuple[Blue
     """
     catalogue = load()
     sources = gather(flags or {}, os.environ, config=file)
-    return draw(sources, catalogue), sources, catalogue
+    return draw(sources, catalogue, local=local), sources, catalogue

@@ -10,7 +10,7 @@ import click
 
 from swarmgate.announcements import Announcement, Progress
 from swarmgate.cli.output import expected_errors
-from swarmgate.cli.reading import config_option, placement_option, read
+from swarmgate.cli.reading import CommandT, config_option, placement_option, read
 from swarmgate.cli.verbs import examples
 
 _CLEAR = "\x1b[K"
@@ -18,14 +18,38 @@ _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("auto", "console", "json")
 
 
+def serving_options(command: CommandT) -> CommandT:
+    """Give *command* the options that every command has that serves."""
+    options = (
+        config_option,
+        click.option(
+            "--node",
+            metavar="URL",
+            multiple=True,
+            help="Let this gateway, or other OpenAI server, answer too; may be given several times.",
+        ),
+        click.option("--listen", metavar="ADDRESS:PORT", help="Serve HTTP here; port 0 takes a free one."),
+        click.option("--name", metavar="NAME", help="What this gateway is called among others."),
+        click.option("--api-key-file", metavar="FILE", type=click.Path(), help="Ask for one of the keys in this file."),
+        click.option("--log-level", type=click.Choice(_LEVELS), help="The least severe kind of event that is logged."),
+        click.option("--log-format", type=click.Choice(_FORMATS), help="How log lines look."),
+        click.option("--state-dir", metavar="FOLDER", type=click.Path(), help="Folder for what survives a restart."),
+        click.option("--balancer", metavar="NAME", help="The part that decides who answers a request."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.command(
     epilog=examples(
         "gateway run",
         "gateway run --model ~/models/qwen.gguf --listen 0.0.0.0:8080 --api-key-file keys.txt",
         "GATEWAY_MODEL=a.gguf,b.gguf gateway run",
+        "gateway run --federated --node http://10.0.0.9:8080",
     )
 )
-@config_option
+@serving_options
 @click.option(
     "--model",
     metavar="FILE",
@@ -33,13 +57,7 @@ _FORMATS = ("auto", "console", "json")
     help="Serve this GGUF file instead of the configured backends; may be given several times.",
 )
 @placement_option
-@click.option("--listen", metavar="ADDRESS:PORT", help="Serve HTTP here; port 0 takes a free one.")
-@click.option("--name", metavar="NAME", help="What this gateway is called among others.")
-@click.option("--api-key-file", metavar="FILE", type=click.Path(), help="Ask for one of the keys in this file.")
-@click.option("--log-level", type=click.Choice(_LEVELS), help="The least severe kind of event that is logged.")
-@click.option("--log-format", type=click.Choice(_FORMATS), help="How log lines look.")
-@click.option("--state-dir", metavar="FOLDER", type=click.Path(), help="Folder for what survives a restart.")
-@click.option("--balancer", metavar="NAME", help="The part that decides who answers a request.")
+@click.option("--federated", is_flag=True, help="Let gateways that are offered, by whatever discovery, answer too.")
 def run(file: str | None, **options: Any) -> None:
     """Serve the configured models over HTTP, until SIGINT or SIGTERM.
 
@@ -47,11 +65,17 @@ def run(file: str | None, **options: Any) -> None:
     user's own gateway.toml, this before the defaults.  `gateway config show` says what comes of it.
     """
     with expected_errors():
-        _run(file, {name: value for name, value in options.items() if value not in (None, ())})
+        serve_by(file, given(options))
 
 
-def _run(file: str | None, flags: dict[str, Any]) -> None:
-    blueprint, _, catalogue = read(file, flags)
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those *options* that were given on the command line."""
+    return {name: value for name, value in options.items() if value not in (None, (), False)}
+
+
+def serve_by(file: str | None, flags: dict[str, Any], *, local: bool = True) -> None:
+    """Serve what *file* and *flags* say; unless *local*, without models of this machine."""
+    blueprint, _, catalogue = read(file, flags, local=local)
     import anyio
     import structlog
 

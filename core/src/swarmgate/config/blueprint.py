@@ -14,6 +14,7 @@ from swarmgate.config.faults import Fault, FaultyConfig, Place, fault, suggest
 from swarmgate.config.fields import fields_of
 from swarmgate.config.layers import PREFIX, KeyReader, Layer, Sources, read_keys
 from swarmgate.config.settings import Settings
+from swarmgate.contracts import Backend
 from swarmgate.errors import ConfigError, PluginError
 from swarmgate.parts import BACKEND, SLOTS, WORKER, Options, Part, Slot
 from swarmgate.plugins import Catalogue, Entry
@@ -47,12 +48,13 @@ class Blueprint:
     """What to run: the core's settings and the choice for every slot, in the order of opening.
 
     *origins* says where each setting came from, by its name.  ``settings.api_keys`` holds the keys
-    of ``settings.api_key_file`` too.
+    of ``settings.api_key_file`` too.  *peer* is what asks the gateways of the ledger, None if nobody shall.
     """
 
     settings: Settings = field(default_factory=Settings)
     choices: tuple[Choice, ...] = ()
     origins: Mapping[str, str] = field(default_factory=lambda: _NOWHERE)
+    peer: Part[Any, Backend] | None = None
 
     def of(self, slot: Slot[Any]) -> tuple[Choice, ...]:
         """Return the choices for *slot*, in the order of the configuration."""
@@ -63,16 +65,16 @@ class Blueprint:
         return tuple(choice for choice in self.choices if choice.slot.role == role)
 
 
-def draw(sources: Sources, catalogue: Catalogue, *, read: KeyReader = read_keys) -> Blueprint:
+def draw(sources: Sources, catalogue: Catalogue, *, read: KeyReader = read_keys, local: bool = True) -> Blueprint:
     """Draw the blueprint that *sources* ask for, from what *catalogue* offers.
 
-    *read* is asked for the keys in ``api_key_file``.
+    *read* is asked for the keys in ``api_key_file``.  Unless *local*, no backend is chosen that loads a model here.
 
     Raises:
         FaultyConfig: with every fault there is, sorted by line.
 
     """
-    return _Draft(sources, catalogue, read).finish()
+    return _Draft(sources, catalogue, read, local=local).finish()
 
 
 def draw_worker(sources: Sources, catalogue: Catalogue, name: str, flags: Mapping[str, Any]) -> tuple[Settings, Choice]:
@@ -91,19 +93,25 @@ def draw_worker(sources: Sources, catalogue: Catalogue, name: str, flags: Mappin
 class _Draft:
     """A blueprint in the making: what was found wrong so far is in *faults*."""
 
-    def __init__(self, sources: Sources, catalogue: Catalogue, read: KeyReader) -> None:
+    def __init__(self, sources: Sources, catalogue: Catalogue, read: KeyReader, *, local: bool = True) -> None:
         self.sources = sources
         self.catalogue = catalogue
         self.read = read
+        self.local = local
         self.faults: list[Fault] = list(sources.faults)
 
     def finish(self) -> Blueprint:
         self._tables_are_known()
         settings, origins = self._settings()
-        choices = tuple(choice for slot in SLOTS for choice in self._fill(slot))
+        nodes = tuple(self._nodes(settings))
+        choices: list[Choice] = []
+        for slot in SLOTS:
+            choices += self._fill(slot, elsewhere=settings.federated or nodes)
+            choices += nodes if slot is BACKEND else ()
+        peer = self._peer(settings, origins["peer_backend"]) if settings.federated else None
         if self.faults:
             raise FaultyConfig(self.faults)
-        return Blueprint(settings, choices, MappingProxyType(origins))
+        return Blueprint(settings, tuple(choices), MappingProxyType(origins), peer)
 
     def finish_worker(self, name: str, flags: Mapping[str, Any]) -> tuple[Settings, Choice]:
         self._tables_are_known()
@@ -161,8 +169,34 @@ class _Draft:
                 self._fault(given["api_key_file"].place, f"api_key_file {settings.api_key_file!r}: {error}")
         return settings, {name: str(given[name].place) if name in given else DEFAULT for name in fields}
 
-    def _fill(self, slot: Slot[Any]) -> Iterator[Choice]:
-        """Yield the choices for *slot*: what was asked for, or else the first default that is installed."""
+    def _nodes(self, settings: Settings) -> Iterator[Choice]:
+        """Yield a backend for each URL of ``--node``, or failing that ``GATEWAY_NODES``."""
+        said = self.sources.named("node", variable=f"{PREFIX}NODES")
+        if said is None:
+            return
+        urls: list[str] = (said.value if isinstance(said.value, str) else ",".join(said.value)).split(",")
+        given = {"use": Given(settings.peer_backend, said.place)}
+        if settings.peer_api_key_file is not None:
+            given["api_key_file"] = Given(settings.peer_api_key_file, said.place)
+        for url in dict.fromkeys(text.strip() for text in urls if text.strip()):
+            if choice := self._choose(BACKEND, {**given, "url": Given(url, said.place)}, said.place):
+                yield choice
+
+    def _peer(self, settings: Settings, origin: str) -> Part[Any, Backend] | None:
+        try:
+            return self.catalogue.find(BACKEND, settings.peer_backend).part
+        except PluginError as error:
+            self._fault(Place(f"peer_backend ({origin})"), str(error))
+            return None
+
+    def _fill(self, slot: Slot[Any], *, elsewhere: object = None) -> Iterator[Choice]:
+        """Yield the choices for *slot*: what was asked for, or else the first default that is installed.
+
+        Where answers come from *elsewhere* as well there need be no backend here.
+        """
+        if slot is BACKEND and not self.local:
+            yield from (choice for choice in self._listed(slot) if not choice.part.loads)
+            return
         if slot is BACKEND and (models := self.sources.named("model")):
             yield from self._serve(models)
             return
@@ -176,9 +210,16 @@ class _Draft:
         elif layer is None:
             yield from self._fall_back(slot)
             return
-        elif slot.needed and layer.data[slot.name] == []:
+        elif slot.needed and layer.data[slot.name] == [] and not (slot is BACKEND and elsewhere):
             self._fault(layer.place.at(slot.name), f"there has to be a {slot.name}; leave this out for the default")
         for given, place in tables:
+            if choice := self._choose(slot, given, place):
+                yield choice
+
+    def _listed(self, slot: Slot[Any]) -> Iterator[Choice]:
+        """Yield what the nearest file that has tables for *slot* chooses."""
+        layer = next((layer for layer in self.sources.files if slot.name in layer.data), None)
+        for given, place in self._tables(slot, layer) if layer else ():
             if choice := self._choose(slot, given, place):
                 yield choice
 

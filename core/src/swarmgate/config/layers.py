@@ -41,11 +41,11 @@ class Sources:
     files: tuple[Layer, ...] = ()
     faults: tuple[Fault, ...] = ()
 
-    def named(self, name: str) -> Given | None:
-        """Return what the flag ``--name`` or, failing that, the variable ``GATEWAY_NAME`` says."""
+    def named(self, name: str, *, variable: str = "") -> Given | None:
+        """Return what the flag ``--name`` or, failing that, the variable ``GATEWAY_NAME`` (or *variable*) says."""
         if name in self.flags:
             return Given(self.flags[name], Place(f"--{name.replace('_', '-')}", _BESIDE_FILES))
-        return self.variable(f"{PREFIX}{name.upper()}")
+        return self.variable(variable or f"{PREFIX}{name.upper()}")
 
     def variable(self, name: str) -> Given | None:
         """Return what the environment variable *name* says; an empty one says nothing."""

@@ -31,7 +31,9 @@ the working directory."""
 _SHORTHANDS = """\
 `GATEWAY_MODEL=a.gguf,b.gguf` (or `--model`, several times) stands for a `[[backend]]` with `use = "llamacpp"` for
 each file, instead of the configured ones.  `GATEWAY_BALANCER`, `GATEWAY_SPLITTER` and `GATEWAY_LEDGER` (or
-`--balancer`) choose a part by its name; the options of the configured table stand if it chose the same part."""
+`--balancer`) choose a part by its name; the options of the configured table stand if it chose the same part.
+`GATEWAY_NODES=http://a:8080,http://b:8080` (or `--node`, several times) stands for a `[[backend]]` with
+`use = "openai"` for each URL, beside the others; `gateway federated` opens no other backends than such."""
 
 
 def option_facts(options: type[Options], environ: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -47,6 +47,14 @@ class Settings(Options, frozen=True):
     on_change: OnChange = "reload"
     #: Seconds workers must have stood before a model is split over them; longer for those that come and go.
     settle_seconds: Annotated[float, Meta(ge=0)] = 1.0
+    #: Whether gateways that are offered, by whatever discovery, answer requests too.
+    federated: bool = False
+    #: The backend part that asks other gateways.
+    peer_backend: Annotated[str, Meta(min_length=1)] = "openai"
+    #: A file whose one line is the API key that other gateways (those offered, and --node) are shown.
+    peer_api_key_file: Annotated[str, PATH] | None = None
+    #: Gateways a request may have come through; one more, and it is taken to go in circles.
+    max_hops: Annotated[int, Meta(ge=0)] = 4
     #: Largest request body accepted, in megabytes (1,000,000 bytes).
     max_body_mb: Annotated[float, Meta(gt=0)] = 32.0
     #: Seconds of silence after which a stream sends a comment to show that it lives.

@@ -11,6 +11,7 @@ import anyio
 from swarmgate.dispatch import Dispatcher
 from swarmgate.http.faults import ClosingDown
 from swarmgate.metrics import Metrics
+from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
 
 _MEGABYTE = 1024 * 1024
@@ -21,23 +22,26 @@ class Limits:
     """How the door deals with clients.
 
     No *api_keys* means that anybody may in.  *ping_seconds* is how long a stream may stay silent
-    before a comment is sent.  *cors_origins* are the web pages' origins that browsers let in.
+    before a comment is sent.  *max_hops* is how many gateways a request may have come through.
+    *cors_origins* are the web pages' origins that browsers let in.
     """
 
     api_keys: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 32 * _MEGABYTE
     ping_seconds: float = 15.0
+    max_hops: int = 4
 
 
 @dataclass(slots=True, eq=False)
 class Door:
-    """The state of the front door.  *swarm* says what the gateway sees of its swarm at the moment."""
+    """The state of the front door; *node* is who answers, *swarm* what it sees of its swarm at the moment."""
 
     dispatcher: Dispatcher
     metrics: Metrics
     version: str
     limits: Limits = field(default_factory=Limits)
+    node: Node = field(default_factory=lambda: Node(id=NodeId("unknown"), name="unknown"))
     swarm: Callable[[], Swarm] = Swarm
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False

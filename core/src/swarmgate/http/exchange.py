@@ -8,6 +8,7 @@ piece can still choose the status.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic
 
 import anyio
@@ -18,10 +19,21 @@ from swarmgate.http.door import Door
 from swarmgate.http.faults import fault
 from swarmgate.http.reply import Reply
 from swarmgate.http.visit import current
+from swarmgate.http.wire.carrying import EXTENSIONS, TOKENS_HEADER
 from swarmgate.http.wire.reading import BodyT, ignored, listed, read
+from swarmgate.passage import HOPS_HEADER, PATH_HEADER, Passage, read_passage, travelling
 
-#: Does what a body asks for; *session* is the ``X-Session-ID`` header.
-Work = Callable[[Door, BodyT, Reply, str], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a request wants to be dealt with: *session* is its ``X-Session-ID``, *tokens* asks for those."""
+
+    session: str = ""
+    tokens: bool = False
+
+
+#: Does what a body asks for, in the manner its headers want.
+Work = Callable[[Door, BodyT, Reply, Manner], Awaitable[None]]
 
 
 class Exchange(Generic[BodyT]):
@@ -39,6 +51,8 @@ class Exchange(Generic[BodyT]):
         """Answer one request."""
         reply = Reply(send, current())
         try:
+            passage = passage_of(scope)
+            passage.check(self._door.node.id, self._door.limits.max_hops)
             content = await body_of(scope, receive, limit=self._door.limits.max_body_bytes)
         except ClientGone:
             return
@@ -48,19 +62,33 @@ class Exchange(Generic[BodyT]):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_hang_up, receive, tasks.cancel_scope)
             try:
-                with self._door.interruptible():
-                    await self._answer(content, header(scope, b"x-session-id"), reply)
+                with self._door.interruptible(), travelling(passage):
+                    await self._answer(content, _manner(scope), reply)
             except Exception as error:  # noqa: BLE001  # faults knows them all
                 if reply.begun:
                     self._door.metrics.truncated(current().model)
                 await reply.fail(fault(error))
             tasks.cancel_scope.cancel()
 
-    async def _answer(self, content: bytes, session: str, reply: Reply) -> None:
+    async def _answer(self, content: bytes, manner: Manner, reply: Reply) -> None:
         body = read(content, self._kind)
-        if names := ignored(content, self._kind):
+        if names := ignored(content, self._kind, without=() if manner.tokens else EXTENSIONS):
             reply.extra.append((b"x-gateway-ignored-fields", listed(names).encode()))
-        await self._work(self._door, body, reply, session)
+        await self._work(self._door, body, reply, manner)
+
+
+def passage_of(scope: Scope) -> Passage:
+    """Return how the request of *scope* came here.
+
+    Raises:
+        RequestError: its headers say nothing that a gateway would say.
+
+    """
+    return read_passage(*(header(scope, name.lower().encode()) for name in (HOPS_HEADER, PATH_HEADER)))
+
+
+def _manner(scope: Scope) -> Manner:
+    return Manner(session=header(scope, b"x-session-id"), tokens=header(scope, TOKENS_HEADER) == "1")
 
 
 async def _hang_up(receive: Receive, scope: anyio.CancelScope) -> None:

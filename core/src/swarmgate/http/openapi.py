@@ -56,6 +56,7 @@ _ERRORS = {
     500: "The gateway failed; its log says more.",
     502: "The engine failed at this request.",
     503: "Nobody can answer now, such as while the model loads; come back after `Retry-After`.",
+    508: "The request goes in circles between gateways, or has come through too many.",
 }
 _STANDARD_HEADERS: _Json = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
 

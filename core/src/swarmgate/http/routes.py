@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,17 +11,18 @@ from litestar import Request, Response, post, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Method
 
+from swarmgate.chat import ModelCard
 from swarmgate.dispatch import Route
 from swarmgate.http.answer import Answer
 from swarmgate.http.door import Door
-from swarmgate.http.exchange import Exchange
+from swarmgate.http.exchange import Exchange, Manner, passage_of
 from swarmgate.http.reply import Reply
 from swarmgate.http.visit import current
 from swarmgate.http.wire.asked import Caller, chosen
 from swarmgate.http.wire.chat import ChatBody, chat
 from swarmgate.http.wire.completion import CompletionBody, completion
 from swarmgate.http.wire.embedding import EmbeddingBody, embedding, embedding_document
-from swarmgate.http.wire.models import model_json, models_json
+from swarmgate.http.wire.models import Served, model_json, models_json
 from swarmgate.http.wire.tokens import (
     DetokenizeBody,
     TokenizeBody,
@@ -28,39 +30,41 @@ from swarmgate.http.wire.tokens import (
     tokenize,
     tokens_document,
 )
+from swarmgate.places import capacity
 from swarmgate.roster import Placed
+from swarmgate.ways import advertised, preferred, replicas
 
 #: HEAD is answered as GET is, less the body.
 READ: tuple[Method, ...] = ("GET", "HEAD")
 
 
-async def write_chat(door: Door, body: ChatBody, reply: Reply, session: str) -> None:
+async def write_chat(door: Door, body: ChatBody, reply: Reply, manner: Manner) -> None:
     """Answer a chat."""
-    await Answer(door, chat(body, door.dispatcher.models(), _caller(session)), reply).write()
+    await Answer(door, chat(body, door.dispatcher.models(), _caller(manner)), reply).write()
 
 
-async def write_completion(door: Door, body: CompletionBody, reply: Reply, session: str) -> None:
+async def write_completion(door: Door, body: CompletionBody, reply: Reply, manner: Manner) -> None:
     """Continue a text."""
-    await Answer(door, completion(body, door.dispatcher.models(), _caller(session)), reply).write()
+    await Answer(door, completion(body, door.dispatcher.models(), _caller(manner)), reply).write()
 
 
-async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, session: str) -> None:
+async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, manner: Manner) -> None:
     """Embed texts."""
-    request = embedding(body, door.dispatcher.models(), _caller(session))
+    request = embedding(body, door.dispatcher.models(), _caller(manner))
     way = _way()
     embeddings = await door.dispatcher.embed(request, route=way, asker=current().asker)
     current().usage = embeddings.usage
     await reply.document(embedding_document(embeddings, request.model, body.encoding_format))
 
 
-async def write_tokens(door: Door, body: TokenizeBody, reply: Reply, session: str) -> None:
+async def write_tokens(door: Door, body: TokenizeBody, reply: Reply, manner: Manner) -> None:
     """Cut text into tokens."""
     request, card = tokenize(body, door.dispatcher.models())
     tokens = await door.dispatcher.tokenize(request, route=_way())
     await reply.document(tokens_document(tokens, card, with_pieces=bool(body.with_pieces)))
 
 
-async def write_text(door: Door, body: DetokenizeBody, reply: Reply, session: str) -> None:
+async def write_text(door: Door, body: DetokenizeBody, reply: Reply, manner: Manner) -> None:
     """Join tokens to text."""
     card = chosen(door.dispatcher.models(), body.model)
     data = await door.dispatcher.detokenize(card.name, body.tokens, route=_way())
@@ -96,13 +100,15 @@ def _model_routes(door: Door) -> list[HTTPRouteHandler]:
     dispatcher = door.dispatcher
 
     @route("/v1/models", http_method=READ)
-    async def models() -> Response[bytes]:
-        return json(models_json([(card, dispatcher.health(card.name)) for card in dispatcher.models()], _placed(door)))
+    async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
+        relayed, placed = passage_of(request.scope).relayed, _placed(door)
+        served = [_served(door, card, placed, relayed=relayed) for card in dispatcher.models()]
+        return json(models_json(served, door.node))
 
     @route("/v1/models/{name:path}", http_method=READ)
     async def model(request: Request[Any, Any, Any]) -> Response[bytes]:
         card = chosen(dispatcher.models(), str(request.path_params["name"]).removeprefix("/"))
-        return json(model_json(card, dispatcher.health(card.name), _placed(door)))
+        return json(model_json(_served(door, card, _placed(door), relayed=passage_of(request.scope).relayed)))
 
     return [models, model]
 
@@ -112,14 +118,28 @@ def _placed(door: Door) -> dict[str, Placed]:
     return {each.model: each for each in sorted(door.swarm().placed, key=lambda each: each.plan is not None)}
 
 
+def _served(door: Door, card: ModelCard, placed: Mapping[str, Placed], *, relayed: bool) -> Served:
+    """Return what is told of a model; another gateway also learns the paths to it, and of them alone."""
+    places, health = door.dispatcher.places(card.name), door.dispatcher.health(card.name)
+    if not relayed:
+        able = preferred(places)
+        return Served(
+            card, health, replicas=replicas(places), slots=capacity(able) or card.slots, placed=placed.get(card.name)
+        )
+    paths, slots = advertised(places, door.node.id)
+    return Served(card, health, replicas=replicas(places), slots=slots, paths=paths)
+
+
 def json(body: bytes, *, status: int = 200) -> Response[bytes]:
     """Return a response of ready-made JSON."""
     return Response(body, status_code=status, media_type="application/json")
 
 
-def _caller(session: str) -> Caller:
+def _caller(manner: Manner) -> Caller:
     created = int(datetime.now(tz=UTC).timestamp())
-    return Caller(id=current().id, tag=secrets.token_hex(12), created=created, session=session)
+    return Caller(
+        id=current().id, tag=secrets.token_hex(12), created=created, session=manner.session, tokens=manner.tokens
+    )
 
 
 def _way() -> Route:

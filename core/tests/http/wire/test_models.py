@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import msgspec
 from swarmgate.chat import ModelCard
-from swarmgate.http.wire.models import ModelList, model_json, models_json
-from swarmgate.nouns import Health
+from swarmgate.http.wire.models import ModelList, Served, model_json, models_json
+from swarmgate.nouns import Health, Node, NodeId
 from swarmgate.roster import Placed
 from swarmgate.split import Portion, SplitPlan
 
@@ -11,7 +11,7 @@ from swarmgate.split import Portion, SplitPlan
 def test_a_model_has_more_than_the_standard_fields() -> None:
     """The context's length and the facts of the weights stand beside OpenAI's fields."""
     card = ModelCard(name="org/m", created=7, context_length=99, quantization="Q8_0", weight_bytes=5, aliases=("m",))
-    found = msgspec.json.decode(model_json(card, Health(ready=True)))
+    found = msgspec.json.decode(model_json(Served(card, Health(ready=True), replicas=3, slots=12)))
     assert found == {
         "id": "org/m",
         "object": "model",
@@ -20,7 +20,8 @@ def test_a_model_has_more_than_the_standard_fields() -> None:
         "meta": {
             "ready": True,
             "abilities": ["chat", "completion"],
-            "slots": 1,
+            "slots": 12,
+            "replicas": 3,
             "quantization": "Q8_0",
             "size": 5,
         },
@@ -33,7 +34,9 @@ def test_a_model_has_more_than_the_standard_fields() -> None:
 def test_a_loading_model_says_so() -> None:
     """What is not known yet is left out; how far loading has come is not."""
     health = Health(ready=False, reason="loading", progress=0.5)
-    found = msgspec.json.decode(models_json([(ModelCard(name="m"), health)]), type=ModelList)
+    found = msgspec.json.decode(
+        models_json([Served(ModelCard(name="m"), health)], Node(id=NodeId("n1"), name="first")), type=ModelList
+    )
     assert found.data[0].meta.progress == 0.5
     assert found.data[0].meta.reason == "loading"
     assert found.data[0].context_length is msgspec.UNSET
@@ -42,9 +45,9 @@ def test_a_loading_model_says_so() -> None:
 def test_a_loaded_model_says_where_it_lies() -> None:
     """Its places in short, in bytes, with the reason; one that has no plan says only what is wanted."""
     plan = SplitPlan(reason="it fits", portions=(Portion(end=32, output=True, weights=9, compute=1, share=1.0),))
-    placed = {"m": Placed(backend="b", model="m", placement="local", plan=plan), "n": Placed(backend="c", model="n")}
-    ready = Health(ready=True)
-    found = msgspec.json.decode(models_json([(ModelCard(name="m"), ready), (ModelCard(name="n"), ready)], placed))
+    placed = (Placed(backend="b", model="m", placement="local", plan=plan), Placed(backend="c", model="n"))
+    served = [Served(ModelCard(name=each.model), Health(ready=True), placed=each) for each in placed]
+    found = msgspec.json.decode(models_json(served, Node(id=NodeId("n1"), name="first")))
     lies, waits = (model["meta"] for model in found["data"])
     assert (lies["placement"], lies["plan"]) == ("local", "it fits")
     assert lies["places"] == [{"place": "here", "first_layer": 0, "last_layer": 31, "output": True, "bytes": 10}]

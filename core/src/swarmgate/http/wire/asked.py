@@ -47,13 +47,15 @@ class Caller:
     """What is known of a request besides its body.
 
     *id* is the request's, for logs; *tag* makes the answer's id unique; *session* is the
-    ``X-Session-ID`` header, or empty; *created* the time in seconds since 1970.
+    ``X-Session-ID`` header, or empty; *created* the time in seconds since 1970.  *tokens* says
+    that a gateway asks, which wants to know the tokens.
     """
 
     id: str
     tag: str
     created: int
     session: str = ""
+    tokens: bool = False
 
     def session_of(self, *keys: str | None) -> str:
         """Return the header's session, else the first of *keys* that says something."""

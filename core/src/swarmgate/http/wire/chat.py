@@ -9,6 +9,7 @@ from msgspec import Meta
 from swarmgate.chat import ChatPrompt, GenerateRequest, ModelCard, ToolChoice
 from swarmgate.errors import RequestError
 from swarmgate.http.wire.asked import Caller, Generating, chosen
+from swarmgate.http.wire.carrying import TokenEvents, resume
 from swarmgate.http.wire.chat_forms import ChatChunks, ChatDocument
 from swarmgate.http.wire.heading import Heading
 from swarmgate.http.wire.messages import (
@@ -22,6 +23,9 @@ from swarmgate.http.wire.messages import (
     tool_choice,
 )
 from swarmgate.http.wire.sampling import GenerateBody, Limit, choices, limit, response_format, sampling, stops
+
+#: An event without content; its index is filled in.
+_BLANK = b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 class ChatBody(GenerateBody, kw_only=True):
@@ -45,6 +49,7 @@ def chat(body: ChatBody, cards: tuple[ModelCard, ...], caller: Caller) -> Genera
     Raises:
         RequestError: it contradicts itself, or lacks something; *param* says where.
         UnknownModel: nobody serves the model it names.
+        Unavailable: it goes on with an answer of other weights.
 
     """
     card = chosen(cards, body.model)
@@ -62,6 +67,7 @@ def chat(body: ChatBody, cards: tuple[ModelCard, ...], caller: Caller) -> Genera
         ignore_eos=bool(body.ignore_eos),
         session=caller.session_of(body.prompt_cache_key, body.user),
         priority=body.priority or 0,
+        resume=resume(body.resume, card, answers=count) if caller.tokens else None,
     )
     heading = Heading(
         id=f"chatcmpl-{caller.tag}", created=caller.created, model=first.model, fingerprint=card.fingerprint
@@ -71,6 +77,8 @@ def chat(body: ChatBody, cards: tuple[ModelCard, ...], caller: Caller) -> Genera
     if stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
         form = ChatChunks(heading, choices=count, include_usage=usage, legacy=legacy)
+        if caller.tokens:
+            form = TokenEvents(form, blank=heading.opening("chat.completion.chunk") + _BLANK)
     else:
         form = ChatDocument(heading, choices=count, legacy=legacy)
     return Generating(requests=choices(first, count), form=form, stream=stream)

@@ -10,6 +10,7 @@ from msgspec import Meta
 from swarmgate.chat import GenerateRequest, ModelCard, Prompt, TextPrompt, TokenPrompt
 from swarmgate.errors import RequestError, Unsupported
 from swarmgate.http.wire.asked import Caller, Generating, chosen
+from swarmgate.http.wire.carrying import TokenEvents, resume
 from swarmgate.http.wire.completion_forms import TextChunks, TextDocument
 from swarmgate.http.wire.heading import Heading
 from swarmgate.http.wire.reading import INT32_MAX
@@ -28,6 +29,8 @@ _IDS: dict[str, Any] = {
     "items": {"type": "integer", "minimum": 0, "maximum": INT32_MAX},
     "minItems": 1,
 }
+#: An event without content; its index is filled in.
+_BLANK = b'{"index":%d,"text":"","logprobs":null,"finish_reason":null}]}\n\n'
 #: Text, texts, token ids, or lists of token ids.  Which lists are whole is checked by hand: JSON
 #: types alone cannot tell them apart.
 Texts = Annotated[
@@ -62,6 +65,7 @@ def completion(body: CompletionBody, cards: tuple[ModelCard, ...], caller: Calle
         RequestError: it contradicts itself, or asks for too many answers; *param* says where.
         Unsupported: it asks for what this gateway does not do.
         UnknownModel: nobody serves the model it names.
+        Unavailable: it goes on with an answer of other weights.
 
     """
     card = chosen(cards, body.model)
@@ -83,6 +87,7 @@ def completion(body: CompletionBody, cards: tuple[ModelCard, ...], caller: Calle
             ignore_eos=bool(body.ignore_eos),
             session=caller.session_of(body.prompt_cache_key, body.user),
             priority=body.priority or 0,
+            resume=resume(body.resume, card, answers=count * len(prompts)) if caller.tokens else None,
         )
         for number, prompt in enumerate(prompts)
     ]
@@ -94,6 +99,10 @@ def completion(body: CompletionBody, cards: tuple[ModelCard, ...], caller: Calle
     if stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
         form = TextChunks(heading, choices=len(requests), per_prompt=count, include_usage=usage)
+        if caller.tokens:
+            blank = heading.opening("text_completion") + _BLANK
+            wrapped = TokenEvents(form, blank=blank)
+            return Generating(requests, wrapped, stream, echo=form.echo if body.echo else None)
     else:
         form = TextDocument(heading, choices=len(requests), per_prompt=count)
     return Generating(requests=requests, form=form, stream=stream, echo=form.echo if body.echo else None)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -11,11 +10,9 @@ from msgspec import UNSET, Struct, UnsetType
 from swarmgate.chat import ModelCard
 from swarmgate.http.wire.heading import encode
 from swarmgate.http.wire.swarm import place_documents
-from swarmgate.nouns import Health
+from swarmgate.nouns import Health, Node
 from swarmgate.roster import Placed
 from swarmgate.split import Placement, SplitPlan
-
-_NOWHERE: Mapping[str, Placed] = MappingProxyType({})
 
 
 class ModelPlace(Struct, kw_only=True):
@@ -31,14 +28,16 @@ class ModelPlace(Struct, kw_only=True):
 class ModelMeta(Struct, kw_only=True):
     """Facts about a model; sizes in bytes.  What is not known (yet) is left out.
 
-    *slots* is how many answers are written at once.  *ready* says whether it could answer now,
-    *reason* and *progress* (from 0 to 1) why not.  *places* is where its parts are, *plan* why there, and
-    *placement* what was wanted.
+    *slots* is how many answers are written at once, by all *replicas* (machines that have it) together.
+    *ready* says whether it could answer now, *reason* and *progress* (from 0 to 1) why not.  *places* is where its
+    parts are, *plan* why there, and *placement* what was wanted.  *paths* are told to gateways only: the ids of those
+    on each way to a machine that computes, this one first.
     """
 
     ready: bool
     abilities: list[str]
     slots: int
+    replicas: int = 1
     reason: str | UnsetType = UNSET
     progress: float | UnsetType = UNSET
     architecture: str | UnsetType = UNSET
@@ -53,6 +52,7 @@ class ModelMeta(Struct, kw_only=True):
     placement: Placement | UnsetType = UNSET
     plan: str | UnsetType = UNSET
     places: list[ModelPlace] | UnsetType = UNSET
+    paths: list[list[str]] | UnsetType = UNSET
 
 
 class ModelDocument(Struct, kw_only=True):
@@ -68,15 +68,37 @@ class ModelDocument(Struct, kw_only=True):
     max_model_len: int | UnsetType = UNSET
 
 
+class GatewayDocument(Struct, kw_only=True):
+    """Which gateway answers: its opaque *id*, and its *name* for people."""
+
+    id: str
+    name: str
+
+
 class ModelList(Struct, kw_only=True):
-    """All models served."""
+    """All models served, and by whom."""
 
     object: Literal["list"] = "list"
     data: list[ModelDocument]
+    gateway: GatewayDocument
 
 
-def model_document(card: ModelCard, health: Health, placed: Placed | None = None) -> ModelDocument:
-    """Return *card*, which does as *health* says and lies where *placed* says, as clients read it."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model as it is served: its card, how it does, on how many machines, and by which ways."""
+
+    card: ModelCard
+    health: Health
+    replicas: int = 1
+    slots: int = 1
+    paths: tuple[tuple[str, ...], ...] = ()
+    placed: Placed | None = None
+
+
+def model_document(served: Served) -> ModelDocument:
+    """Return what is *served* as clients read it."""
+    card, health = served.card, served.health
+    placed = served.placed
     plan = placed.plan if placed else None
     return ModelDocument(
         id=card.name,
@@ -89,7 +111,9 @@ def model_document(card: ModelCard, health: Health, placed: Placed | None = None
             reason=health.reason or UNSET,
             progress=UNSET if health.progress is None else health.progress,
             abilities=sorted(card.abilities),
-            slots=card.slots,
+            slots=served.slots,
+            replicas=served.replicas,
+            paths=[list(path) for path in served.paths] or UNSET,
             architecture=card.architecture or UNSET,
             quantization=card.quantization or UNSET,
             fingerprint=card.fingerprint or UNSET,
@@ -106,14 +130,15 @@ def model_document(card: ModelCard, health: Health, placed: Placed | None = None
     )
 
 
-def model_json(card: ModelCard, health: Health, placed: Mapping[str, Placed] = _NOWHERE) -> bytes:
-    """Return one model as JSON; *placed* says by its name where it lies."""
-    return encode(model_document(card, health, placed.get(card.name)))
+def model_json(served: Served) -> bytes:
+    """Return one model as JSON."""
+    return encode(model_document(served))
 
 
-def models_json(models: list[tuple[ModelCard, Health]], placed: Mapping[str, Placed] = _NOWHERE) -> bytes:
-    """Return all *models* as JSON; *placed* says by their names where they lie."""
-    return encode(ModelList(data=[model_document(card, health, placed.get(card.name)) for card, health in models]))
+def models_json(models: list[Served], node: Node) -> bytes:
+    """Return all *models* of the gateway *node* as JSON."""
+    gateway = GatewayDocument(id=node.id, name=node.name)
+    return encode(ModelList(data=[model_document(served) for served in models], gateway=gateway))
 
 
 def _places(plan: SplitPlan) -> list[ModelPlace]:

@@ -49,10 +49,10 @@ def read(body: bytes, kind: type[BodyT]) -> BodyT:
         raise RequestError("the body is nested too deeply; flatten it") from None
 
 
-def ignored(body: bytes, kind: type[Body]) -> tuple[str, ...]:
-    """Return the top-level fields of *body*, a JSON object, that a *kind* has no use for."""
+def ignored(body: bytes, kind: type[Body], *, without: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the top-level fields of *body*, a JSON object, that a *kind* has no use for, *without* some of its own."""
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return tuple(name for name in fields if name not in kind.__struct_fields__)
+    return tuple(name for name in fields if name not in kind.__struct_fields__ or name in without)
 
 
 def listed(names: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
 from swarmgate.chat import GenerateRequest, ResponseFormat, Sampling
@@ -50,7 +50,7 @@ class ResponseFormatBody(Struct, kw_only=True):
 
 
 class GenerateBody(Body, kw_only=True):
-    """What chat and text completions have in common."""
+    """What chat and text completions have in common; *resume* is between gateways (:mod:`.carrying`)."""
 
     model: str | None = None
     stream: bool | None = None
@@ -75,6 +75,7 @@ class GenerateBody(Body, kw_only=True):
     prompt_cache_key: str | None = None
     user: str | None = None
     priority: int | None = None
+    resume: Raw | UnsetType = UNSET
 
 
 def sampling(body: GenerateBody) -> Sampling:

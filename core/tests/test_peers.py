@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import anyio
+import pytest
+from msgspec import Meta
+from swarmgate.contracts import Backend
+from swarmgate.echo import EchoBackend, EchoOptions
+from swarmgate.errors import ConfigError, Unreachable
+from swarmgate.nouns import GATEWAY, Endpoint, NodeId, Worker
+from swarmgate.parts import NoOptions, Options
+from swarmgate.peers import Peers, peer_options
+from swarmgate.testing import an_offer
+
+pytestmark = pytest.mark.anyio
+
+
+def peer(name: str, port: int = 1) -> Worker:
+    return Worker(offer=an_offer(name, service=GATEWAY), endpoint=Endpoint("127.0.0.1", port))
+
+
+class House:
+    """Takes backends in, opens them, and is told of crews."""
+
+    def __init__(self, *, failures: int = 0) -> None:
+        self.backends: dict[str, Backend] = {}
+        self.opened: list[str] = []
+        self.entered = self.most = 0
+        self.failures = failures
+        self.send, self._receive = anyio.create_memory_object_stream[tuple[Worker, ...]](9)
+
+    @asynccontextmanager
+    async def open(self, worker: Worker) -> AsyncGenerator[Backend]:
+        self.opened.append(str(worker.endpoint))
+        if self.failures:
+            self.failures -= 1
+            raise Unreachable("not yet")
+        yield EchoBackend()
+
+    def enter(self, name: str, backend: Backend) -> str:
+        self.backends[f"{name}!"] = backend
+        self.entered += 1
+        self.most = max(self.most, self.entered)
+        return f"{name}!"
+
+    def leave(self, name: str) -> None:
+        del self.backends[name]
+        self.entered -= 1
+
+    @asynccontextmanager
+    async def following(self, linger_seconds: float = 60.0) -> AsyncGenerator[None]:
+        async def crews() -> AsyncIterator[tuple[Worker, ...]]:
+            async for crew in self._receive:
+                yield crew
+
+        peers = Peers(self.open, self.enter, self.leave, me=NodeId("node-me"), linger_seconds=linger_seconds)
+        with self.send, self._receive:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(peers.follow, crews())
+                yield
+                tasks.cancel_scope.cancel()
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        with anyio.fail_after(5):
+            while not what():  # noqa: ASYNC110 -- seen from outside, there is nothing to wait on
+                await anyio.sleep(0.005)
+
+
+async def test_each_gateway_becomes_a_backend_but_not_this_one() -> None:
+    """Under the name of its offer; a renewal changes nothing."""
+    house = House()
+    async with house.following():
+        for _ in range(2):
+            await house.send.send((peer("a", 1), peer("b", 2), peer("me", 3)))
+        await house.until(lambda: sorted(house.backends) == ["a!", "b!"])
+        await anyio.wait_all_tasks_blocked()
+        assert sorted(house.opened) == ["127.0.0.1:1", "127.0.0.1:2"]
+    assert house.backends == {}
+
+
+async def test_one_whose_offer_lapsed_is_kept_for_a_while() -> None:
+    """So that its models are still known; if it comes back meanwhile, nothing has happened."""
+    house = House()
+    async with house.following(linger_seconds=0.3):
+        await house.send.send((peer("a"),))
+        await house.until(lambda: "a!" in house.backends)
+        await house.send.send(())
+        await anyio.sleep(0.1)
+        await house.send.send((peer("a"),))
+        await anyio.sleep(0.4)
+        assert list(house.backends) == ["a!"]
+        assert len(house.opened) == 1
+        await house.send.send(())
+        await house.until(lambda: not house.backends)
+        await house.send.send((peer("a"),))
+        await house.until(lambda: "a!" in house.backends)
+
+
+async def test_one_that_moved_is_asked_at_its_new_address() -> None:
+    """The old way is let go at once."""
+    house = House()
+    async with house.following():
+        await house.send.send((peer("a", 1),))
+        await house.until(lambda: len(house.opened) == 1)
+        await house.send.send((peer("a", 2),))
+        await house.until(lambda: len(house.opened) == 2)
+        await anyio.wait_all_tasks_blocked()
+        assert (list(house.backends), house.most) == (["a!"], 1)
+
+
+async def test_one_that_cannot_be_opened_is_tried_again() -> None:
+    """And spoils nothing for the others."""
+    house = House(failures=1)
+    async with house.following():
+        await house.send.send((peer("a", 1), peer("b", 2)))
+        await house.until(lambda: len(house.backends) == 2)
+        assert len(house.opened) == 3
+
+
+def test_the_part_is_told_where_to_ask() -> None:
+    """By an option ``url``, and the key's file if there is one; a part without it is no part for peers."""
+
+    class UrlOptions(Options, frozen=True):
+        url: Annotated[str, Meta(min_length=1)]
+        api_key_file: str | None = None
+
+    assert peer_options(UrlOptions, "http://h:1", "k") == UrlOptions(url="http://h:1", api_key_file="k")
+    assert peer_options(UrlOptions, "http://h:1") == UrlOptions(url="http://h:1")
+    for kind in (NoOptions, EchoOptions):
+        with pytest.raises(ConfigError, match="the part that peer_backend names cannot ask http://h:1"):
+            peer_options(kind, "http://h:1")

@@ -1,0 +1,82 @@
+"""Server-sent events out of a stream of bytes; sans-I/O.
+
+Bytes may be cut anywhere, also within a character; only whole events come out.
+"""
+
+from __future__ import annotations
+
+from swarmgate.api import WireError
+
+_LARGEST = 8 * 1024 * 1024
+_MARK = "\N{BYTE ORDER MARK}".encode()
+
+
+class EventReader:
+    """Collects lines into events, and gives the data of each; comments and other fields are skipped.
+
+    No event may have more than *largest* bytes.
+    """
+
+    def __init__(self, *, largest: int = _LARGEST) -> None:
+        self._largest = largest
+        self._line = bytearray()
+        self._data: list[bytes] = []
+        self._size = 0
+        self._begun = False
+        self._after_return = False
+
+    def __repr__(self) -> str:
+        return f"<EventReader {self._size + len(self._line)} bytes kept>"
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take *chunk* in; return the data of the events that it completes.
+
+        Raises:
+            WireError: an event is larger than it may be.
+
+        """
+        if self._after_return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]  # the other half of an end of line
+            self._after_return = False
+        if chunk:
+            self._after_return = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = chunk.split(b"\n")
+        events: list[bytes] = []
+        for line in lines:
+            self._keep(line)
+            whole = bytes(self._line)
+            self._line.clear()
+            self._take(whole, events)
+        self._keep(rest)
+        return events
+
+    def close(self) -> list[bytes]:
+        """Return the data of an event that the end of the stream completes, if there is one."""
+        events: list[bytes] = []
+        self._take(bytes(self._line), events)
+        self._line.clear()
+        self._take(b"", events)
+        return events
+
+    def _keep(self, piece: bytes) -> None:
+        self._line += piece
+        if self._size + len(self._line) > self._largest:
+            raise WireError(f"an event has more than {self._largest} bytes")
+
+    def _take(self, line: bytes, events: list[bytes]) -> None:
+        if not self._begun:
+            self._begun = True
+            line = line.removeprefix(_MARK)
+        if not line:
+            if self._data:
+                events.append(b"\n".join(self._data))
+            self._data.clear()
+            self._size = 0
+            return
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            value = value.removeprefix(b" ")
+            self._data.append(value)
+            self._size += len(value) + 1

@@ -1,0 +1,61 @@
+"""What is known of a server after looking at it again and again; decides, and does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from swarmgate.api import Health, ModelCard
+
+_SHORTEST, _LONGEST, _GROWTH = 0.25, 10.0, 1.5
+
+
+class Standing:
+    """Remembers the last good look, and how many failed since.
+
+    The models of a server that is gone are known for *remember* seconds more, by *clock*; *refresh* is the pause
+    after a good look.
+    """
+
+    def __init__(
+        self, *, foretold: tuple[ModelCard, ...], remember: float, refresh: float, clock: Callable[[], float]
+    ) -> None:
+        self._cards = foretold
+        self._foretold = foretold
+        self._remember = remember
+        self._refresh = refresh
+        self._clock = clock
+        self._reason = "nobody has looked at it yet"
+        self._gone_since: float | None = None
+        self.misses = 0
+
+    def __repr__(self) -> str:
+        return f"<Standing of {len(self._cards)} models, {self._reason or 'ready'}>"
+
+    def saw(self, cards: tuple[ModelCard, ...], reason: str) -> None:
+        """Note a look that found *cards*; *reason* says why none of them answers, if none does."""
+        if cards != self._cards:
+            self._cards = cards
+        self._reason, self._gone_since, self.misses = reason, None, 0
+
+    def missed(self, reason: str, *, looked: bool = True) -> None:
+        """Note that the server did not do as it should, when *looked* at or when asked for something."""
+        self._reason = reason
+        self.misses += looked
+        if self._gone_since is None:
+            self._gone_since = self._clock()
+
+    def models(self) -> tuple[ModelCard, ...]:
+        """Return what it serves, or did until lately."""
+        if self._gone_since is not None and self._clock() - self._gone_since > self._remember:
+            return self._foretold
+        return self._cards
+
+    def health(self) -> Health:
+        """Return whether it could answer."""
+        return Health(ready=not self._reason, reason=self._reason)
+
+    def pause(self) -> float:
+        """Return for how many seconds to leave it alone before the next look: longer after each miss."""
+        if not self.misses:
+            return self._refresh
+        return min(_SHORTEST * _GROWTH ** min(self.misses - 1, 16), _LONGEST)

@@ -265,7 +265,7 @@ async def test_gateways_in_the_ledger_become_backends(tmp_path: Path) -> None:
 
     @asynccontextmanager
     async def reach(address: str) -> AsyncGenerator[Endpoint]:
-        yield Endpoint("127.0.0.1", 9)
+        yield Endpoint("127.0.0.1", 9 if "n1" in address else 8)
 
     anywhere = chosen(TRANSPORT, "t", lambda _: Nowhere())
     blueprint = Blueprint(
@@ -280,7 +280,7 @@ async def test_gateways_in_the_ledger_become_backends(tmp_path: Path) -> None:
             transport.reach = reach
             ledger: Ledger = assembly.one(LEDGER)
             for node in ("n1", assembly.node.id):
-                await ledger.post(Offer(node=NodeId(node), service=GATEWAY, name=node, addresses=("tcp://h:9",)))
+                await ledger.post(Offer(node=NodeId(node), service=GATEWAY, name=node, addresses=(f"tcp://{node}:9",)))
             while not assembly.all(BACKEND):  # noqa: ASYNC110 -- seen from outside, there is nothing to wait on
                 await anyio.sleep(0.01)
             assert list(assembly.all(BACKEND)) == ["n1"]
@@ -291,8 +291,18 @@ async def test_gateways_in_the_ledger_become_backends(tmp_path: Path) -> None:
 async def test_what_only_asks_elsewhere_is_not_waited_for(tmp_path: Path) -> None:
     """A node that is down keeps nobody from starting, and no plan is made for it."""
     part = Part("p", "Asks.", EchoOptions, ECHO.open, loads=False)
-    blueprint = drawn(tmp_path, BALANCED, BOOK, Choice(BACKEND, part, EchoOptions(load_seconds=99)))
+    elsewhere = Choice(BACKEND, part, EchoOptions(load_seconds=99))
     with anyio.fail_after(5):
-        async with assemble(blueprint) as assembly:
+        async with assemble(drawn(tmp_path, BALANCED, BOOK, elsewhere)) as assembly:
             await assembly.wait_ready()
             assert assembly.loading.loads == []
+
+
+async def test_a_model_that_fails_here_does_not_close_the_door_to_other_nodes(tmp_path: Path) -> None:
+    """Where others answer too, the house stays open."""
+    part = Part("p", "Asks.", EchoOptions, ECHO.open, loads=False)
+    broken = chosen(BACKEND, "b", lambda _: Unloadable())
+    with anyio.fail_after(5):
+        async with assemble(drawn(tmp_path, BALANCED, BOOK, broken, Choice(BACKEND, part, EchoOptions()))) as assembly:
+            await assembly.wait_ready()
+            assert [card.name for card in assembly.dispatcher.models()] == ["echo"]

@@ -81,6 +81,7 @@ async def test_one_who_leaves_makes_the_next_crew() -> None:
             await ledger.withdraw(an_offer("a"))
             assert names(await anext(crews)) == "bc"
             assert names(await anext(crews)) == "b"
+            await anyio.wait_all_tasks_blocked()
             assert fake.log[3:] == ["-fake://a", "-fake://c"]
 
 

@@ -134,7 +134,7 @@ class Assembly:
         *tell* hears of each backend's health at first and whenever it has changed.
 
         Raises:
-            EngineError: all of them failed; the message says why.
+            EngineError: all of them failed, and nobody else answers; the message says why.
 
         """
         heard: dict[str, Health] = {}
@@ -147,7 +147,8 @@ class Assembly:
             if all(health.ready or health.permanent for health in state.values()):
                 break
             await anyio.sleep(_POLL_SECONDS)
-        if state and not any(health.ready for health in state.values()):
+        elsewhere = self.blueprint.peer is not None or len(self.all(BACKEND)) > len(state)
+        if state and not elsewhere and not any(health.ready for health in state.values()):
             raise EngineError("; ".join(health.reason for health in state.values()))
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from swarmgate.api import Footprint, ModelCard, Splitter, Unavailable, Worker
+from swarmgate.api import Footprint, ModelCard, Portion, Splitter, Unavailable, Worker
 from swarmgate.testing import SplitterContract, a_card, a_worker
 from swarmgate_backend_llamacpp.by_memory import ByMemory
-from swarmgate_backend_llamacpp.layout import Portion, footprint_of, layers_of
+from swarmgate_backend_llamacpp.layout import footprint_of, layers_of
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -66,6 +66,7 @@ def test_what_fits_stays_here() -> None:
     """Weights, cache and room to compute fit: no shares, and the reason has the numbers."""
     plan = ByMemory().plan(BIG, 55 * GIB, lent(64))
     assert plan.shares == ()
+    assert [(portion.worker, portion.end, portion.total) for portion in plan.portions] == [(None, 40, 109 * GIB // 2)]
     assert plan.reason == (
         "fits here: big needs 54.5 GiB (weights 44.0 GiB, KV cache 10.0 GiB, computing 512.0 MiB); here are 55.0 GiB"
     )
@@ -162,6 +163,22 @@ def test_what_fits_nowhere_is_refused(here: float, workers: list[float], said: s
         ByMemory().plan(BIG, int(here * GIB), lent(*workers))
     needed = "big needs 54.5 GiB (weights 44.0 GiB, KV cache 10.0 GiB, computing 512.0 MiB); "
     assert str(caught.value).startswith(needed)
+
+
+def test_a_refusal_names_the_last_resort() -> None:
+    """Whoever would rather be slow than refused is told the word for it, and then gets a plan."""
+    with pytest.raises(Unavailable, match=r'set placement = "local": llama\.cpp then reads from the file'):
+        ByMemory().plan(BIG, 8 * GIB, [])
+    assert ByMemory().plan(replace(BIG, placement="local"), 8 * GIB, []).portions[0].total == 109 * GIB // 2
+
+
+def test_no_wish_is_auto() -> None:
+    """A card without a placement is kept where it fits and split where it does not."""
+    unset = replace(BIG, placement=None)
+    assert ByMemory().plan(unset, 64 * GIB, lent(64)).shares == ()
+    plan = ByMemory().plan(unset, 32 * GIB, lent(32))
+    assert plan.shares
+    assert plan.portions == layers_of(plan, unset)
 
 
 @pytest.mark.parametrize("layers", [0, -1, 1 << 40])

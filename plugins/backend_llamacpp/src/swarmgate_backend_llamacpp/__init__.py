@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from swarmgate.api import Backend, Lender, Part, PartContext, hookimpl
+from swarmgate.api import Backend, Lender, Part, PartContext, Splitter, hookimpl
 
-from swarmgate_backend_llamacpp.options import LlamaCppRpcOptions, LlamaOptions
+from swarmgate_backend_llamacpp.options import ByMemoryOptions, LlamaCppRpcOptions, LlamaOptions
 
 if TYPE_CHECKING:
     import click
@@ -31,6 +31,14 @@ async def open_llama_cpp_rpc(options: LlamaCppRpcOptions, context: PartContext) 
     yield RpcLender(options.resolved(), context.state_dir)
 
 
+@asynccontextmanager
+async def open_by_memory(options: ByMemoryOptions, context: PartContext) -> AsyncGenerator[Splitter]:
+    """Open the splitter."""
+    from swarmgate_backend_llamacpp.by_memory import ByMemory  # importing a plugin is light
+
+    yield ByMemory(most_workers=options.most_workers)
+
+
 @hookimpl
 def swarmgate_backend() -> list[Part[Any, Backend]]:
     """Offer the backend ``llamacpp``."""
@@ -40,6 +48,19 @@ def swarmgate_backend() -> list[Part[Any, Backend]]:
             "Serves a GGUF model with llama.cpp: many answers at once, in a process of its own.",
             LlamaOptions,
             open_llamacpp,
+        )
+    ]
+
+
+@hookimpl
+def swarmgate_splitter() -> list[Part[Any, Splitter]]:
+    """Offer the splitter ``by_memory``."""
+    return [
+        Part(
+            "by_memory",
+            "Keeps a model here if it fits, else gives every place layers in proportion to its memory.",
+            ByMemoryOptions,
+            open_by_memory,
         )
     ]
 

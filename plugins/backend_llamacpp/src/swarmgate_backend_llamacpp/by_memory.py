@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from swarmgate.api import Footprint, ModelCard, Share, SplitPlan, Unavailable, Worker
 
-from swarmgate_backend_llamacpp.layout import footprint_of
+from swarmgate_backend_llamacpp.layout import footprint_of, layers_of
 from swarmgate_backend_llamacpp.sizes import readable
 
 #: llama.cpp's GGML_RPC_MAX_SERVERS.
@@ -54,9 +55,9 @@ class ByMemory:
         needs = _needs(model, footprint)
         fits = _whole(model, footprint) <= here
         if model.placement == "local":
-            return SplitPlan(reason=f"kept here as placement says: {needs}; here are {readable(here)}")
-        if model.placement != "split" and fits:
-            return SplitPlan(reason=f"fits here: {needs}; here are {readable(here)}")
+            return _plan(model, (), f"kept here as placement says: {needs}; here are {readable(here)}")
+        if model.placement != "split" and fits:  # unset is auto
+            return _plan(model, (), f"fits here: {needs}; here are {readable(here)}")
         taking, left_out = self._choose(footprint, workers)
         places = [_Place(None, here, max(here - footprint.input - footprint.compute, 0)), *taking]
         possible = footprint.layers and here >= footprint.input + footprint.compute
@@ -73,9 +74,7 @@ class ByMemory:
             if count
         )
         without = f"; left out: {', '.join(left_out)}" if left_out else ""
-        return SplitPlan(
-            shares=shares, reason=f"split over {len(shares)} places: {needs}; here are {readable(here)}{without}"
-        )
+        return _plan(model, shares, f"split over {len(shares)} places: {needs}; here are {readable(here)}{without}")
 
     def _choose(self, footprint: Footprint, workers: Sequence[Worker]) -> tuple[list[_Place], list[str]]:
         """Return the places of the workers that may take part, in order, and who may not, with the reason."""
@@ -95,6 +94,12 @@ class ByMemory:
             f"{place.worker.offer.name} (only {self._most_workers} can take part)" for place in beyond if place.worker
         ]
         return places[len(beyond) :], left_out
+
+
+def _plan(model: ModelCard, shares: tuple[Share, ...], reason: str) -> SplitPlan:
+    """Return the plan of *shares* with what comes of them."""
+    plan = SplitPlan(shares=shares, reason=reason)
+    return replace(plan, portions=layers_of(plan, model))
 
 
 def _divide(footprint: Footprint, places: Sequence[_Place]) -> list[int] | None:
@@ -166,7 +171,10 @@ def _refusal(
     elif model.placement == "split" and _whole(model, footprint) <= here:
         remedy = 'it would fit here, but placement is "split": lend more memory, or let it be "auto"'
     else:
-        remedy = "lend more memory, take a smaller quantization or a smaller kv_size"
+        remedy = (
+            'lend more memory, take a smaller quantization or a smaller kv_size, or set placement = "local": llama.cpp'
+            " then reads from the file what memory does not hold, and is slow"
+        )
     return f"{_needs(model, footprint)}; here are {readable(here)}{there}{without}; {remedy}"
 
 

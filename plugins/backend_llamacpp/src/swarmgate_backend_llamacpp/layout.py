@@ -11,9 +11,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import NamedTuple
 
-from swarmgate.api import Footprint, ModelCard, SplitPlan, Worker
+from swarmgate.api import Footprint, ModelCard, Portion, SplitPlan, Worker
 
 #: llama.cpp's LLAMA_MAX_LAYERS.
 MOST_LAYERS = 512
@@ -31,24 +30,6 @@ class SplitArguments:
     workers: tuple[Worker, ...]
     n_gpu_layers: int
     tensor_split: tuple[float, ...]
-
-
-class Portion(NamedTuple):
-    """What one place holds of a model: layers from *first* until before *end*, maybe the output; sizes in bytes."""
-
-    worker: Worker | None
-    first: int
-    end: int
-    output: bool
-    weights: int
-    cache: int
-    compute: int
-    share: float
-
-    @property
-    def total(self) -> int:
-        """Return everything it takes up."""
-        return self.weights + self.cache + self.compute
 
 
 def split_arguments(plan: SplitPlan, card: ModelCard) -> SplitArguments:
@@ -114,7 +95,18 @@ def layers_of(plan: SplitPlan, card: ModelCard) -> tuple[Portion, ...]:
         compute = footprint.compute + (footprint.output_compute if output else 0)
         cache = sum(footprint.cache[first:end])
         layers = min(end, units - 1)
-        portions.append(Portion(worker, first, layers, output, weights, cache, compute, (end - first) / units))
+        portions.append(
+            Portion(
+                worker=worker,
+                first=first,
+                end=layers,
+                output=output,
+                weights=weights,
+                cache=cache,
+                compute=compute,
+                share=(end - first) / units,
+            )
+        )
     return tuple(portions)
 
 

@@ -75,6 +75,13 @@ class LlamaOptions(Options, frozen=True):
     verbose: bool = False
 
 
+class ByMemoryOptions(Options, frozen=True):
+    """The options of ``use = "by_memory"``."""
+
+    #: Most workers that take part in one model, the largest; llama.cpp takes no more than 16.
+    most_workers: Annotated[int, Meta(ge=1, le=16)] = 16
+
+
 _PORT = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
 _LISTEN = rf"^(\[[0-9A-Fa-f:.]+(%[^\s\[\]]+)?\]|[^:\s\[\]]+):{_PORT}\Z"
 

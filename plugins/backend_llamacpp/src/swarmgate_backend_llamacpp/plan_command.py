@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 if TYPE_CHECKING:
-    from swarmgate.api import ModelCard, SplitPlan, Worker
-
-    from swarmgate_backend_llamacpp.layout import Portion
+    from swarmgate.api import ModelCard, Portion, SplitPlan, Worker
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _HIGHEST_PORT = 65535

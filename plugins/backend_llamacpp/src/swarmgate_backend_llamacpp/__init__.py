@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from swarmgate.api import Backend, Lender, Part, PartContext, Splitter, hookimpl
+from swarmgate.api import Backend, Lender, Part, PartContext, PluginError, Splitter, hookimpl
 
 from swarmgate_backend_llamacpp.options import ByMemoryOptions, LlamaCppRpcOptions, LlamaOptions
 
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 async def open_llamacpp(options: LlamaOptions, context: PartContext) -> AsyncGenerator[Backend]:
     """Read the model file's head; the engine starts when the gateway asks it to load."""
     from swarmgate_backend_llamacpp.backend import open_backend  # importing a plugin is light
+    from swarmgate_backend_llamacpp.rpc.in_use import InUse
 
-    async with open_backend(options) as backend:
+    try:
+        in_use = context.require(InUse, hint="the probe llama_cpp_rpc is not open")
+    except PluginError:  # nobody looks at workers, but there may be other models
+        in_use = InUse()
+        context.provide(InUse, in_use)
+    async with open_backend(options, holder=context.node.name, in_use=in_use) as backend:
         yield backend
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import anyio
 from anyio.abc import SocketStream
-from swarmgate.api import Endpoint, Unavailable, Unreachable, WireError, Word, background, encode_frame
+from swarmgate.api import Endpoint, Starting, Unavailable, Unreachable, WireError, Word, background, encode_frame
 
 from swarmgate_backend_llamacpp.rpc.hello import OURS, Interview, RpcVersion
 from swarmgate_backend_llamacpp.rpc.lease import (
@@ -123,7 +123,8 @@ async def lease(
 
     Raises:
         Unreachable: as for :func:`probe`.
-        Unavailable: somebody else has it, whom the message names, or its server is being restarted.
+        Unavailable: somebody else has it, whom the message names.
+        Starting: its server is being restarted.
 
     """
     async with _patience(endpoint, timeout_seconds):
@@ -169,8 +170,9 @@ class _Control:
             case Granted(facts=facts):
                 return _known(self._endpoint, facts)
             case Refused(holder=other, waiting=waiting):
-                why = f"is lent to {other!r}" if other else f"cannot lend now: {waiting}"
-                raise Unavailable(f"the worker at {self._endpoint} {why}")
+                if other:
+                    raise Unavailable(f"the worker at {self._endpoint} is lent to {other!r}")
+                raise Starting(f"the worker at {self._endpoint} cannot lend now: {waiting}")
             case other:
                 raise WireError(f"expected Granted or Refused, found {type(other).__name__}")
 

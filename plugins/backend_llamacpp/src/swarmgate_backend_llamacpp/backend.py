@@ -256,6 +256,7 @@ class LlamaBackend:
                 f"{self._card.name!r} is not loaded by this plan: another took its place"
             )
             under_way.done.set()
+            self._reason = str(under_way.error)
         await self._holding.keep_only([worker for live in self._live for worker in live.arguments.workers])
 
     async def _make_way(self, placed: Placed) -> None:

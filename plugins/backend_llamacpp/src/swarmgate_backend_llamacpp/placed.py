@@ -85,7 +85,7 @@ class Placed:
         """
         split = bool(self.arguments.workers)
         most = _MOST_DEATHS_SPLIT if split else _MOST_DEATHS
-        name = self.model.card.name
+        name, outcome = self.model.card.name, Outcome("died")
         for _ in range(most):
             await self.holding.take(self.arguments.workers)
             outcome = await self._load()

@@ -32,7 +32,9 @@ class Lending:
 @contextmanager
 def lending(folder: Path, name: str = "w") -> Generator[Lending]:
     """Hold a lender with one thread; *name* is the worker's."""
-    process = subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert process.stdout is not None
         port, pid = process.stdout.readline().split()
@@ -45,9 +47,7 @@ def lending(folder: Path, name: str = "w") -> Generator[Lending]:
 def worker_at(endpoint: Endpoint, name: str = "w") -> Worker:
     """Return a worker that is reached at *endpoint*."""
     labels = {"memory_bytes": str(1 << 30)}
-    offer = Offer(
-        node=NodeId(name), service=LLAMA_RPC, name=name, addresses=(f"tcp://{endpoint}",), labels=labels
-    )
+    offer = Offer(node=NodeId(name), service=LLAMA_RPC, name=name, addresses=(f"tcp://{endpoint}",), labels=labels)
     return Worker(offer=offer, endpoint=endpoint)
 
 

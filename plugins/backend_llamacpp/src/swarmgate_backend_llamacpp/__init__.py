@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from swarmgate.api import Backend, Lender, Part, PartContext, PluginError, Splitter, hookimpl
+from swarmgate.api import Backend, Lender, NoOptions, Part, PartContext, PluginError, Probe, Splitter, hookimpl
 
 from swarmgate_backend_llamacpp.options import ByMemoryOptions, LlamaCppRpcOptions, LlamaOptions
 
@@ -38,6 +38,17 @@ async def open_llama_cpp_rpc(options: LlamaCppRpcOptions, context: PartContext) 
 
 
 @asynccontextmanager
+async def open_probe(options: NoOptions, context: PartContext) -> AsyncGenerator[Probe]:
+    """Open the probe; it shares with the backends, which open later, where their engines are connected."""
+    from swarmgate_backend_llamacpp.rpc.in_use import InUse  # importing a plugin is light
+    from swarmgate_backend_llamacpp.rpc.probe import RpcProbe
+
+    in_use = InUse()
+    context.provide(InUse, in_use)
+    yield RpcProbe(context.node.name, in_use)
+
+
+@asynccontextmanager
 async def open_by_memory(options: ByMemoryOptions, context: PartContext) -> AsyncGenerator[Splitter]:
     """Open the splitter."""
     from swarmgate_backend_llamacpp.by_memory import ByMemory  # importing a plugin is light
@@ -54,6 +65,19 @@ def swarmgate_backend() -> list[Part[Any, Backend]]:
             "Serves a GGUF model with llama.cpp: many answers at once, in a process of its own.",
             LlamaOptions,
             open_llamacpp,
+        )
+    ]
+
+
+@hookimpl
+def swarmgate_probe() -> list[Part[Any, Probe]]:
+    """Offer the probe ``llama_cpp_rpc``."""
+    return [
+        Part(
+            "llama_cpp_rpc",
+            "Asks workers how much memory they lend and who has them: ours, and llama.cpp's own rpc-server.",
+            NoOptions,
+            open_probe,
         )
     ]
 

@@ -108,7 +108,7 @@ class Holding:
             if known.stands and _keeps_leases(known):
                 await self._until_it_serves(known)
             if known.stands and (_keeps_leases(known) or worker.endpoint in self._in_use):
-                return
+                return  # llama.cpp's own server answers no second client; is it gone, the engine will tell
             await self._drop(known)
         elif worker.endpoint in self._in_use:
             raise Unavailable("another model of this gateway uses it")

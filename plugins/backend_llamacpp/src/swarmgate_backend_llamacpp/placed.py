@@ -168,7 +168,9 @@ class Placed:
             for worker, units in zip(arguments.workers, arguments.tensor_split, strict=True)
         )
         self._leave()
-        self._connected = self.endpoints
+        self._connected = frozenset(
+            worker.endpoint for worker in arguments.workers if not self.holding.keeps_leases(worker)
+        )
         self.in_use.enter(self._connected)
         model = self.model
         await self.engine.order(Load(str(model.path), model.card, model.options, parts, self.repack))

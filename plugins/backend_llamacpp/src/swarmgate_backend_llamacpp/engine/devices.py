@@ -9,8 +9,9 @@ from typing import Any
 import llama_cpp
 from swarmgate.api import EngineError, Footprint, ModelCard
 
+from swarmgate_backend_llamacpp.engine.gpus import gpus
 from swarmgate_backend_llamacpp.engine.spread import fill, spread
-from swarmgate_backend_llamacpp.ggml import GPU, INTEGRATED, Ggml, open_ggml
+from swarmgate_backend_llamacpp.ggml import INTEGRATED, Ggml, open_ggml
 from swarmgate_backend_llamacpp.layout import footprint_of
 from swarmgate_backend_llamacpp.messages import RemotePart
 from swarmgate_backend_llamacpp.options import LlamaOptions
@@ -30,13 +31,13 @@ class Devices:
         """
         llama_cpp.llama_backend_init()
         ggml = open_ggml()
-        gpus = _gpus(ggml, options)  # before the workers' devices are among them
+        local = _gpus(ggml, options)  # before the workers' devices are among them
         footprint = footprint_of(card)
         here = len(footprint.layers) + 1 - sum(part.units for part in parts)
         on_gpus = fill(
-            _sizes(footprint)[:here], footprint.compute, [_free(ggml, gpu) for gpu in gpus], options.gpu_layers
+            _sizes(footprint)[:here], footprint.compute, [_free(ggml, gpu) for gpu in local], options.gpu_layers
         )
-        placed = list(zip(gpus, on_gpus, strict=True))
+        placed = list(zip(local, on_gpus, strict=True))
         for part in parts:
             handles = ggml.connect(part.address)
             memories = [_free(ggml, handle) for handle in handles] if len(handles) > 1 else [1]
@@ -64,9 +65,7 @@ class Devices:
 
 def _gpus(ggml: Ggml, options: LlamaOptions) -> list[int]:
     """Return this machine's GPUs that may be used, in llama.cpp's order."""
-    known = ggml.devices().values()
-    found = [handle for handle in known if ggml.kind(handle) == GPU]
-    found = found or [handle for handle in known if ggml.kind(handle) == INTEGRATED][:1]
+    found = gpus(ggml) or [handle for handle in ggml.devices().values() if ggml.kind(handle) == INTEGRATED][:1]
     return found[options.main_gpu : options.main_gpu + 1] if options.split_mode == "none" else found
 
 

@@ -33,7 +33,8 @@ def options(path: Path) -> LlamaOptions:
 
 
 def request(**fields: Any) -> GenerateRequest:
-    return a_request(**{"max_tokens": 400, "ignore_eos": True, **fields})
+    fields = {"max_tokens": 400, "ignore_eos": True, **fields}
+    return a_request(**fields)
 
 
 async def until_free(*lenders: Lending) -> None:

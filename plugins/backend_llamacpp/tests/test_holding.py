@@ -21,6 +21,12 @@ from swarmgate_backend_llamacpp.rpc.in_use import InUse
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run on asyncio alone: the contract's tests prove that the loop does not matter."""
+    return "asyncio"
+
+
 @asynccontextmanager
 async def a_holding(in_use: InUse | None = None) -> AsyncGenerator[Holding]:
     async with background() as tasks:

@@ -23,7 +23,7 @@ PATIENCE = 30
 
 @asynccontextmanager
 async def a_probe(in_use: InUse | None = None) -> AsyncGenerator[RpcProbe]:
-    yield RpcProbe("alpha", in_use or InUse(), lender_seconds=0.1, foreign_seconds=0.3)
+    yield RpcProbe("alpha", in_use or InUse(), lender_seconds=0.1, foreign_seconds=0.3, hello_seconds=1.5)
 
 
 @asynccontextmanager

@@ -38,11 +38,13 @@ class RpcProbe:
         *,
         lender_seconds: float = _LENDER_SECONDS,
         foreign_seconds: float = _FOREIGN_SECONDS,
+        hello_seconds: float = _HELLO_SECONDS,
     ) -> None:
-        """*holder* is this gateway's name; the seconds are how often workers are asked."""
+        """*holder* is this gateway's name; the seconds are how often workers are asked, and may take to answer."""
         self._holder, self._in_use = holder, in_use
         self._known: dict[Endpoint, WorkerFacts] = {}
         self._lender_seconds, self._foreign_seconds = lender_seconds, foreign_seconds
+        self._hello_seconds = hello_seconds
 
     def __repr__(self) -> str:
         return f"<RpcProbe of {self._holder}>"
@@ -81,7 +83,7 @@ class RpcProbe:
 
     async def _looks(self, endpoint: Endpoint) -> AsyncGenerator[WorkerFacts]:
         if endpoint not in self._in_use:
-            async with patience(endpoint, _HELLO_SECONDS):
+            async with patience(endpoint, self._hello_seconds):
                 control = await Control.open(endpoint)
             async with control.stream:
                 facts = await self._hello(control, endpoint)
@@ -102,7 +104,7 @@ class RpcProbe:
 
     async def _hello(self, control: Control, endpoint: Endpoint) -> WorkerFacts | None:
         """Return what a lender of ours says; None if it is something else, llama.cpp's own server perhaps."""
-        async with patience(endpoint, _HELLO_SECONDS):
+        async with patience(endpoint, self._hello_seconds):
             try:
                 return await control.facts(self._holder)
             except _LEFT:
@@ -126,7 +128,7 @@ class RpcProbe:
     async def _interview(self, endpoint: Endpoint) -> WorkerFacts | None:
         """Ask llama.cpp's own server; None if an engine of ours came first."""
         try:
-            async with patience(endpoint, _HELLO_SECONDS):
+            async with patience(endpoint, self._hello_seconds):
                 facts = self._known[endpoint] = await interview(endpoint)
         except Unreachable:
             self._known.pop(endpoint, None)

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from lenders import Lending, spread_over
 from swarmgate.api import Backend, Lender
 from swarmgate.testing import BackendContract, LenderContract, PluginContract
 from swarmgate_backend_llamacpp.backend import LlamaBackend, open_backend
@@ -53,6 +54,26 @@ class TestWriter(LlamaContract):
     @pytest.fixture(autouse=True)
     def _tiny(self, tiny: Path) -> None:
         self.path = tiny
+
+
+@pytest.mark.engine
+class TestSplit(LlamaContract):
+    """A model that writes, over two lenders; on asyncio alone, for its other half is in other processes."""
+
+    @pytest.fixture(autouse=True)
+    def _split(self, layered: Path, two_lenders: tuple[Lending, Lending]) -> None:
+        self.path, self.lenders = layered, two_lenders
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        """Run once."""
+        return "asyncio"
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[Backend]:
+        async with super()._open() as backend:
+            await backend.load(spread_over(backend.models()[0], *(lender.worker for lender in self.lenders)))
+            yield backend
 
 
 @pytest.mark.engine

@@ -10,7 +10,7 @@ from anyio.abc import SocketStream
 from swarmgate.api import Endpoint
 from swarmgate.testing.streams import a_closed_port, a_greeter, a_server, converse
 from swarmgate_backend_llamacpp.rpc import pipe
-from swarmgate_backend_llamacpp.rpc.pipe import carry, connect, prepare
+from swarmgate_backend_llamacpp.rpc.pipe import carry, dial, prepare
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ async def through(far: Endpoint, ends: Ends) -> AsyncGenerator[Endpoint]:
         async def serve() -> None:
             await anyio.wait_readable(listening)
             near, _ = listening.accept()
-            with near, await connect(far.host, far.port) as server:
+            with near, await dial(far.host, far.port) as server:
                 prepare(near)
                 await carry(near, server, near_ended=ends.note)
 
@@ -76,4 +76,4 @@ async def test_who_talks_to_a_server_that_has_gone_is_ended(monkeypatch: pytest.
 async def test_nobody_to_connect_to_is_an_error() -> None:
     """At once, as the system says it."""
     with a_closed_port() as endpoint, pytest.raises(ConnectionRefusedError):
-        await connect(endpoint.host, endpoint.port)
+        await dial(endpoint.host, endpoint.port)

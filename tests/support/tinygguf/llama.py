@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFWriter, LlamaFileType
+from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
+from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from tinygguf.vocabulary import Vocabulary, byte_pair_vocabulary
@@ -74,8 +75,10 @@ class Shape:
 class _Weights:
     """Draws matrices and hands them to the writer."""
 
-    def __init__(self, writer: GGUFWriter, seed: int, half: bool) -> None:
-        self._writer = writer
+    def __init__(
+        self, writer: GGUFWriter, seed: int, half: bool, quantized: GGMLQuantizationType | None = None
+    ) -> None:
+        self._writer, self._quantized = writer, quantized
         self._random = np.random.default_rng(seed)
         self._type = np.float16 if half else np.float32
 
@@ -83,7 +86,10 @@ class _Weights:
         return (self._random.standard_normal((rows, columns)) * scale).astype(np.float32)
 
     def matrix(self, name: str, data: NDArray[np.float32]) -> None:
-        self._writer.add_tensor(name, data.astype(self._type))
+        if self._quantized is not None and name.startswith("blk."):
+            self._writer.add_tensor(name, quantize(data, self._quantized), raw_dtype=self._quantized)
+        else:
+            self._writer.add_tensor(name, data.astype(self._type))
 
     def ones(self, name: str, width: int) -> None:
         self._writer.add_tensor(name, np.ones(width, np.float32))
@@ -97,6 +103,7 @@ def write_llama(
     merges: int = 320,
     name: str = "tiny",
     half: bool = False,
+    quantized: GGMLQuantizationType | None = None,
     ends: bool = False,
     raw_bytes: bool = False,
     chat_template: str | None = CHATML,
@@ -106,12 +113,13 @@ def write_llama(
     Its greedy text wanders without settling into one token.  Unless *ends*, it never ends by
     itself; with it, each control token is as likely as any other.  Unless *raw_bytes*, it writes
     no byte above 0x7F, so that its text is whole ASCII characters; with it, half characters
-    abound.  *merges* sets the size of the vocabulary (259 tokens plus about as many).
+    abound.  The layers' matrices may be *quantized*.  *merges* sets the size of the vocabulary (259 tokens
+    plus about as many).
     """
     shape = shape or Shape()
     vocabulary = byte_pair_vocabulary(merges)
     writer = _begun(path, name, shape, vocabulary, half, chat_template)
-    weights = _Weights(writer, seed, half)
+    weights = _Weights(writer, seed, half, quantized)
     head = shape.width // shape.heads
     weights.matrix("token_embd.weight", weights.normal(len(vocabulary), shape.width, 1.0))
     for layer in range(shape.layers):

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from swarmgate.api import Backend, Lender, Part, PartContext, Splitter, hookimpl
+from swarmgate.api import Backend, Lender, NoOptions, Part, PartContext, PluginError, Probe, Splitter, hookimpl
 
 from swarmgate_backend_llamacpp.options import ByMemoryOptions, LlamaCppRpcOptions, LlamaOptions
 
@@ -15,8 +15,14 @@ from swarmgate_backend_llamacpp.options import ByMemoryOptions, LlamaCppRpcOptio
 async def open_llamacpp(options: LlamaOptions, context: PartContext) -> AsyncGenerator[Backend]:
     """Read the model file's head; the engine starts when the gateway asks it to load."""
     from swarmgate_backend_llamacpp.backend import open_backend  # importing a plugin is light
+    from swarmgate_backend_llamacpp.rpc.in_use import InUse
 
-    async with open_backend(options) as backend:
+    try:
+        in_use = context.require(InUse, hint="the probe llama_cpp_rpc is not open")
+    except PluginError:  # nobody looks at workers, but there may be other models
+        in_use = InUse()
+        context.provide(InUse, in_use)
+    async with open_backend(options, holder=context.node.name, in_use=in_use) as backend:
         yield backend
 
 
@@ -26,6 +32,17 @@ async def open_llama_cpp_rpc(options: LlamaCppRpcOptions, context: PartContext) 
     from swarmgate_backend_llamacpp.rpc.lender import RpcLender  # importing a plugin is light
 
     yield RpcLender(options.resolved(), context.state_dir)
+
+
+@asynccontextmanager
+async def open_probe(options: NoOptions, context: PartContext) -> AsyncGenerator[Probe]:
+    """Open the probe; it shares with the backends, which open later, where their engines are connected."""
+    from swarmgate_backend_llamacpp.rpc.in_use import InUse  # importing a plugin is light
+    from swarmgate_backend_llamacpp.rpc.probe import RpcProbe
+
+    in_use = InUse()
+    context.provide(InUse, in_use)
+    yield RpcProbe(context.node.name, in_use)
 
 
 @asynccontextmanager
@@ -45,6 +62,19 @@ def swarmgate_backend() -> list[Part[Any, Backend]]:
             "Serves a GGUF model with llama.cpp: many answers at once, in a process of its own.",
             LlamaOptions,
             open_llamacpp,
+        )
+    ]
+
+
+@hookimpl
+def swarmgate_probe() -> list[Part[Any, Probe]]:
+    """Offer the probe ``llama_cpp_rpc``."""
+    return [
+        Part(
+            "llama_cpp_rpc",
+            "Asks workers how much memory they lend and who has them: ours, and llama.cpp's own rpc-server.",
+            NoOptions,
+            open_probe,
         )
     ]
 

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from swarmgate.api import Delta, Embeddings, EmbedRequest, Frame, GenerateRequest, ModelCard, Token, TokenizeRequest
+from swarmgate.api import (
+    Delta,
+    Embeddings,
+    EmbedRequest,
+    Frame,
+    GenerateRequest,
+    ModelCard,
+    Token,
+    TokenizeRequest,
+    Word,
+)
 
 from swarmgate_backend_llamacpp.options import LlamaOptions
 
 
+class Awake(Frame, frozen=True):
+    """The process is up and waits to be told what to load."""
+
+
+class RemotePart(Word, frozen=True):
+    """A worker's part of the model: so many *units* (layers, the output as one more) for the RPC server at *address*.
+
+    *address* is ``host:port`` with an IPv4 address.  *watched*: somebody else notices when the worker is gone.
+    """
+
+    address: str
+    units: int
+    watched: bool = True
+
+
 class Load(Frame, frozen=True):
-    """Load the GGUF file *path* as *card* says; sent once, first."""
+    """Load the GGUF file *path* as *card* says; sent once, first.
+
+    *parts* are those of the workers, who have the last units, in order; none: the whole model is here.  *repack*
+    False keeps llama.cpp from rearranging weights for this CPU, which makes sums other than a worker's.
+    """
 
     path: str
     card: ModelCard
     options: LlamaOptions
+    parts: tuple[RemotePart, ...] = ()
+    repack: bool = True
 
 
 class Loading(Frame, frozen=True):
@@ -103,4 +134,4 @@ class Failed(Frame, frozen=True):
 
 
 ToChild = Load | Generate | Embed | Tokenize | Detokenize | Cancel
-FromChild = Loading | Ready | LoadFailed | Piece | Embedded | Tokenized | Detokenized | Failed
+FromChild = Awake | Loading | Ready | LoadFailed | Piece | Embedded | Tokenized | Detokenized | Failed

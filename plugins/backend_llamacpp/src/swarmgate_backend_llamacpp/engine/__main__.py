@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from pathlib import Path
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from swarmgate.api import SwarmgateError, Token, Unsupported
 
 from swarmgate_backend_llamacpp.messages import (
+    Awake,
     Cancel,
     Detokenize,
     Detokenized,
@@ -31,15 +33,22 @@ from swarmgate_backend_llamacpp.messages import (
 )
 from swarmgate_backend_llamacpp.pipes import Pipes
 
+if TYPE_CHECKING:
+    from swarmgate_backend_llamacpp.engine.opening import Embedder, Writer
+
 
 def main() -> None:
     """Load what the first frame says, and answer until stdin ends."""
     pipes = Pipes[ToChild](ToChild)
+    # Heavy, and needed in any case: whoever has to replace another engine does this while that one still works.
+    from swarmgate_backend_llamacpp.engine.opening import open_engine
+
+    pipes.say([Awake()])
     load = pipes.read()
     if not isinstance(load, Load):
         sys.exit(f"expected Load first, got {type(load).__name__}")
     try:
-        engine = _Engine(load, pipes)
+        engine = _Engine(load, pipes, open_engine)
     except SwarmgateError as error:
         pipes.say([LoadFailed(str(error))])
         pipes.read()  # stay, so that this is an answer and not a death; the gateway ends us
@@ -51,10 +60,7 @@ def main() -> None:
 
 
 class _Engine:
-    def __init__(self, load: Load, pipes: Pipes[ToChild]) -> None:
-        # Heavy, and of no use before there is something to load.
-        from swarmgate_backend_llamacpp.engine import opening
-
+    def __init__(self, load: Load, pipes: Pipes[ToChild], open_engine: Callable[..., Writer | Embedder]) -> None:
         shown = -1
 
         def progress(fraction: float) -> None:
@@ -63,7 +69,7 @@ class _Engine:
                 shown = int(fraction * 50)
                 pipes.say([Loading(fraction)])
 
-        self._open = opening.open_engine(Path(load.path), load.card, load.options, progress, pipes.say)
+        self._open = open_engine(load, progress, pipes.say)
 
     def work(self) -> None:
         """Compute for ever."""

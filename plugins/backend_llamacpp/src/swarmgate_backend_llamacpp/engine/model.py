@@ -13,6 +13,7 @@ from typing import Any
 import llama_cpp
 from swarmgate.api import EngineError, RequestError
 
+from swarmgate_backend_llamacpp.engine.devices import Devices
 from swarmgate_backend_llamacpp.engine.processors import default_threads
 from swarmgate_backend_llamacpp.options import LlamaOptions
 
@@ -52,8 +53,17 @@ class NativeLog:
 class Model:
     """Weights and vocabulary."""
 
-    def __init__(self, path: Path, options: LlamaOptions, log: NativeLog, progress: Callable[[float], None]) -> None:
-        """Load *path*; *progress* hears fractions in [0, 1].
+    def __init__(
+        self,
+        path: Path,
+        options: LlamaOptions,
+        log: NativeLog,
+        progress: Callable[[float], None],
+        *,
+        devices: Devices | None = None,
+        repack: bool = True,
+    ) -> None:
+        """Load *path*, on *devices* if it is split; *progress* hears fractions in [0, 1].
 
         Raises:
             EngineError: llama.cpp cannot load it; the message has its reasons.
@@ -72,6 +82,11 @@ class Model:
         if options.tensor_split:
             self._split = (ctypes.c_float * most)(*options.tensor_split)
             params.tensor_split = self._split
+        if not repack:
+            params.use_extra_bufts = False
+        self._devices = devices  # C holds addresses in it
+        if devices is not None:
+            devices.tell(params)
 
         def show(fraction: float, _: object) -> bool:
             progress(fraction)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import llama_cpp
@@ -12,12 +14,15 @@ from swarmgate.api import EmbedRequest, EngineError, Frame, GenerateRequest, Mod
 from swarmgate_backend_llamacpp.card import kv_cells
 from swarmgate_backend_llamacpp.engine.batching import Batcher, sequences_for
 from swarmgate_backend_llamacpp.engine.chat import ChatFormat
+from swarmgate_backend_llamacpp.engine.devices import Devices
 from swarmgate_backend_llamacpp.engine.embedding import EmbedInbox, EmbedLoop
 from swarmgate_backend_llamacpp.engine.embedding import prepare as prepare_embedding
 from swarmgate_backend_llamacpp.engine.job import Preparer
+from swarmgate_backend_llamacpp.engine.links import keep_watching, watch_links
 from swarmgate_backend_llamacpp.engine.loop import Cancelled, Inbox, Loop
 from swarmgate_backend_llamacpp.engine.model import Context, Model, NativeLog
 from swarmgate_backend_llamacpp.engine.pace import Pace
+from swarmgate_backend_llamacpp.messages import Load
 from swarmgate_backend_llamacpp.options import LlamaOptions
 
 Say = Callable[[Sequence[Frame]], None]
@@ -93,23 +98,38 @@ class Embedder:
         self._inbox.put(Cancelled(number))
 
 
-def open_engine(
-    path: Path, card: ModelCard, options: LlamaOptions, progress: Callable[[float], None], say: Say
-) -> Writer | Embedder:
-    """Load *path* and make it ready for what its card says it can.
+def open_engine(load: Load, progress: Callable[[float], None], say: Say) -> Writer | Embedder:
+    """Load the model and make it ready for what its card says it can.
 
     Raises:
         EngineError: it cannot be loaded.
 
     """
+    card, options = load.card, load.options
     log = NativeLog(verbose=options.verbose)
     if not llama_cpp.llama_supports_rpc():
         raise EngineError(
             "llama-cpp-python was built without RPC; run `make setup-engine`, or build it with -DGGML_RPC=ON"
         )
-    model = Model(path, options, log, progress)
     kind = Embedder if "embedding" in card.abilities else Writer
-    return kind(model, card, options, log, say)
+    with _watching([part.address for part in load.parts if not part.watched]):
+        devices = Devices(load.parts, card, options) if load.parts else None
+        progress(0.0)
+        model = Model(Path(load.path), options, log, progress, devices=devices, repack=load.repack)
+        return kind(model, card, options, log, say)
+
+
+@contextmanager
+def _watching(addresses: Sequence[str]) -> Generator[None]:
+    """Let the kernel watch the connections to *addresses*, those that there are at the end for good."""
+    ended = threading.Event()
+    if addresses:
+        threading.Thread(target=keep_watching, args=(addresses, ended), name="links", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watch_links(addresses)
 
 
 def _chat_format(model: Model, options: LlamaOptions) -> ChatFormat:

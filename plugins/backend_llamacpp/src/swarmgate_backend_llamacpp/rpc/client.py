@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import anyio
 from anyio.abc import SocketStream
-from swarmgate.api import Endpoint, Unavailable, Unreachable, WireError, Word, background, encode_frame
+from swarmgate.api import Endpoint, Starting, Unavailable, Unreachable, WireError, Word, background, encode_frame
 
 from swarmgate_backend_llamacpp.rpc.hello import OURS, Interview, RpcVersion
 from swarmgate_backend_llamacpp.rpc.lease import (
@@ -66,6 +66,7 @@ class WorkerFacts(Word, frozen=True):
             "cores": str(self.cores),
             "version": self.version,
             "leased_by": self.leased_by,
+            "keeps_leases": "true" if self.keeps_leases else "false",
         }
 
 
@@ -104,7 +105,7 @@ async def probe(endpoint: Endpoint, *, timeout_seconds: float = 5.0, holder: str
             the message names the address and says what was found.
 
     """
-    async with _patience(endpoint, timeout_seconds):
+    async with patience(endpoint, timeout_seconds):
         return await _probe(endpoint, holder)
 
 
@@ -123,54 +124,71 @@ async def lease(
 
     Raises:
         Unreachable: as for :func:`probe`.
-        Unavailable: somebody else has it, whom the message names, or its server is being restarted.
+        Unavailable: somebody else has it, whom the message names.
+        Starting: its server is being restarted.
 
     """
-    async with _patience(endpoint, timeout_seconds):
+    async with patience(endpoint, timeout_seconds):
         facts = await _probe(endpoint, holder)
     if not facts.keeps_leases:
         yield Lease(facts)
         return
-    async with _patience(endpoint, timeout_seconds):
-        control = await _Control.open(endpoint)
+    async with patience(endpoint, timeout_seconds):
+        control = await Control.open(endpoint)
     async with control.stream, background() as tasks:
-        async with _patience(endpoint, timeout_seconds):
+        async with patience(endpoint, timeout_seconds):
             granted = await control.borrow(holder)
         held = Lease(granted)
         tasks.start_soon(control.keep, held, ping_seconds, silence_seconds)
         yield held
 
 
-class _Control:
-    """A control connection to a lender of ours."""
+class Control:
+    """A control connection to a lender of ours.
+
+    Its methods raise what the stream raises, and WireError; :func:`patience` makes sense of that.
+    """
 
     def __init__(self, endpoint: Endpoint, stream: SocketStream) -> None:
         self.stream = stream
         self._endpoint = endpoint
         self._reader = lenders_words()
+        self._greeted = False
         self._waiting: list[Facts | Granted | Refused | object] = []
 
     @classmethod
-    async def open(cls, endpoint: Endpoint) -> _Control:
+    async def open(cls, endpoint: Endpoint) -> Control:
+        """Connect; the other side has said nothing yet."""
         return cls(endpoint, await anyio.connect_tcp(endpoint.host, endpoint.port))
 
     async def ask(self, ask: Ask) -> object:
         """Return the answer to *ask*; EndOfStream if the other side leaves before it has said anything."""
-        await self.stream.send(BORROWER + encode_frame(ask))
+        await self.stream.send((b"" if self._greeted else BORROWER) + encode_frame(ask))
+        self._greeted = True
         return await self.hear()
 
+    async def facts(self, holder: str) -> WorkerFacts:
+        """Return what is lent now."""
+        said = await self.ask(Ask("probe", holder, _RELEASE))
+        if not isinstance(said, Facts):
+            raise WireError(f"expected Facts, found {type(said).__name__}")
+        return _known(self._endpoint, said)
+
     async def hear(self) -> object:
+        """Return what the other side says next."""
         while not self._waiting:
             self._waiting.extend(self._reader.feed(await self.stream.receive(_CHUNK)))
         return self._waiting.pop(0)
 
     async def borrow(self, holder: str) -> WorkerFacts:
+        """Return what is lent, to *holder* from now on."""
         match await self.ask(Ask("lease", holder, _RELEASE)):
             case Granted(facts=facts):
                 return _known(self._endpoint, facts)
             case Refused(holder=other, waiting=waiting):
-                why = f"is lent to {other!r}" if other else f"cannot lend now: {waiting}"
-                raise Unavailable(f"the worker at {self._endpoint} {why}")
+                if other:
+                    raise Unavailable(f"the worker at {self._endpoint} is lent to {other!r}")
+                raise Starting(f"the worker at {self._endpoint} cannot lend now: {waiting}")
             case other:
                 raise WireError(f"expected Granted or Refused, found {type(other).__name__}")
 
@@ -195,30 +213,31 @@ class _Control:
 
 
 async def _probe(endpoint: Endpoint, holder: str) -> WorkerFacts:
-    control = await _Control.open(endpoint)
+    control = await Control.open(endpoint)
     try:
         async with control.stream:
-            said = await control.ask(Ask("probe", holder, _RELEASE))
+            return await control.facts(holder)
     except (anyio.EndOfStream, anyio.BrokenResourceError):
-        return await _interview(endpoint)  # what llama.cpp's own server does with everything but HELLO
-    if not isinstance(said, Facts):
-        raise WireError(f"expected Facts, found {type(said).__name__}")
-    return _known(endpoint, said)
+        return await interview(endpoint)  # what llama.cpp's own server does with everything but HELLO
 
 
-async def _interview(endpoint: Endpoint) -> WorkerFacts:
-    interview = Interview()
+async def interview(endpoint: Endpoint) -> WorkerFacts:
+    """Return what llama.cpp's own rpc-server at *endpoint* lends; raises what :class:`Control` does.
+
+    It answers one client at a time: this waits for as long as another is connected.
+    """
+    asking = Interview()
     async with await anyio.connect_tcp(endpoint.host, endpoint.port) as stream:
-        await stream.send(interview.begin())
-        while not interview.done:
-            if request := interview.feed(await stream.receive(_CHUNK)):
+        await stream.send(asking.begin())
+        while not asking.done:
+            if request := asking.feed(await stream.receive(_CHUNK)):
                 await stream.send(request)
     devices = tuple(
         Device(name=f"RPC{number}", memory_free=memory.free, memory_total=memory.total)
-        for number, memory in enumerate(interview.memory)
+        for number, memory in enumerate(asking.memory)
     )
-    _check(endpoint, interview.version)
-    return WorkerFacts(endpoint=endpoint, devices=devices, rpc_version=str(interview.version), keeps_leases=False)
+    _check(endpoint, asking.version)
+    return WorkerFacts(endpoint=endpoint, devices=devices, rpc_version=str(asking.version), keeps_leases=False)
 
 
 def _known(endpoint: Endpoint, facts: Facts) -> WorkerFacts:
@@ -251,7 +270,7 @@ def _check(endpoint: Endpoint, theirs: RpcVersion | None) -> None:
 
 
 @asynccontextmanager
-async def _patience(endpoint: Endpoint, seconds: float) -> AsyncGenerator[None]:
+async def patience(endpoint: Endpoint, seconds: float) -> AsyncGenerator[None]:
     """Bound what is tried inside in time, and say what went wrong with *endpoint*."""
     try:
         with anyio.fail_after(seconds):

@@ -1,4 +1,4 @@
-"""llama.cpp's devices and its RPC server, from llama-cpp-python's own libraries.
+"""The devices that are lent, and llama.cpp's RPC server over them.
 
 What a device says of its memory is put right here, for everybody who asks it: the limit that the
 operator set, and for the CPU what is really free (ggml takes all of a machine's memory for free).
@@ -14,16 +14,15 @@ from typing import Any
 import llama_cpp
 from swarmgate.api import EngineError
 
+from swarmgate_backend_llamacpp.ggml import ACCELERATOR, CPU, SIZE_POINTER, Ggml, open_ggml
 from swarmgate_backend_llamacpp.rpc.hello import Memory
 from swarmgate_backend_llamacpp.rpc.lease import Device
 from swarmgate_backend_llamacpp.rpc.limits import available, offered, share
 from swarmgate_backend_llamacpp.rpc.messages import Serve
 
-_CPU, _ACCELERATOR = 0, 3
 #: ``get_memory`` is the third function of a device (ggml-backend-impl.h).
 _GET_MEMORY = 2
-_Size = ctypes.POINTER(ctypes.c_size_t)
-_GetMemory = ctypes.CFUNCTYPE(None, ctypes.c_void_p, _Size, _Size)
+_GetMemory = ctypes.CFUNCTYPE(None, ctypes.c_void_p, SIZE_POINTER, SIZE_POINTER)
 
 
 class Lent:
@@ -41,7 +40,7 @@ class Lent:
                 "llama-cpp-python was built without RPC; run `make setup-engine`, or build it with -DGGML_RPC=ON"
             )
         llama_cpp.llama_backend_init()
-        self._ggml = _Ggml(Path(os.environ.get("LLAMA_CPP_LIB_PATH") or Path(str(llama_cpp.__file__)).parent / "lib"))
+        self._ggml = open_ggml()
         self._serve = serve
         handles = _choose(self._ggml, serve.devices)
         shares = share(serve.memory_limit, [self._ggml.memory(handle).total for handle in handles])
@@ -64,9 +63,9 @@ class Lent:
 class _Limited:
     """A device that says of its memory what is lent of it."""
 
-    def __init__(self, ggml: _Ggml, handle: int, part: int) -> None:
+    def __init__(self, ggml: Ggml, handle: int, part: int) -> None:
         self._ggml, self.handle, self._share = ggml, handle, part
-        self._on_cpu = ggml.kind(handle) in (_CPU, _ACCELERATOR)
+        self._on_cpu = ggml.kind(handle) in (CPU, ACCELERATOR)
         slots = ctypes.cast(handle, ctypes.POINTER(ctypes.c_void_p))
         self._own_memory = _GetMemory(slots[_GET_MEMORY] or 0)
         self._used_before = 0
@@ -103,47 +102,7 @@ class _Limited:
         return max(resident - self._used_before, 0)
 
 
-class _Ggml:
-    """The functions of ggml that llama-cpp-python does not bind."""
-
-    def __init__(self, folder: Path) -> None:
-        devices, base, rpc = (_library(folder, name) for name in ("ggml", "ggml-base", "ggml-rpc"))
-        pointer, text = ctypes.c_void_p, ctypes.c_char_p
-        self._count = _function(devices, "ggml_backend_dev_count", ctypes.c_size_t)
-        self._get = _function(devices, "ggml_backend_dev_get", pointer, ctypes.c_size_t)
-        self._name = _function(base, "ggml_backend_dev_name", text, pointer)
-        self._description = _function(base, "ggml_backend_dev_description", text, pointer)
-        self._memory = _function(base, "ggml_backend_dev_memory", None, pointer, _Size, _Size)
-        self.kind = _function(base, "ggml_backend_dev_type", ctypes.c_int, pointer)
-        self.start_server = _function(
-            rpc,
-            "ggml_backend_rpc_start_server",
-            None,
-            text,
-            text,
-            ctypes.c_size_t,
-            ctypes.c_size_t,
-            ctypes.POINTER(pointer),
-        )
-
-    def devices(self) -> dict[str, int]:
-        """Return all devices by name."""
-        handles = [self._get(index) for index in range(self._count())]
-        return {self.name(handle): handle for handle in handles}
-
-    def name(self, handle: int) -> str:
-        return str(self._name(handle).decode(errors="replace"))
-
-    def description(self, handle: int) -> str:
-        return str(self._description(handle).decode(errors="replace"))
-
-    def memory(self, handle: int) -> Memory:
-        free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        self._memory(handle, ctypes.byref(free), ctypes.byref(total))
-        return Memory(free.value, total.value)
-
-
-def _choose(ggml: _Ggml, names: tuple[str, ...]) -> list[int]:
+def _choose(ggml: Ggml, names: tuple[str, ...]) -> list[int]:
     """Return the devices called *names*; none: all but the CPU, or else the CPU, as llama.cpp's own server does."""
     known = ggml.devices()
     for name in names:
@@ -151,21 +110,8 @@ def _choose(ggml: _Ggml, names: tuple[str, ...]) -> list[int]:
             raise EngineError(f"there is no device {name!r}; this machine has {', '.join(known) or 'none'}")
     if names:
         return [known[name] for name in dict.fromkeys(names)]
-    others = [handle for handle in known.values() if ggml.kind(handle) not in (_CPU, _ACCELERATOR)]
-    return others or [handle for handle in known.values() if ggml.kind(handle) == _CPU][:1]
-
-
-def _library(folder: Path, name: str) -> ctypes.CDLL:
-    for file in (f"lib{name}.so", f"lib{name}.dylib", f"{name}.dll"):
-        if (folder / file).exists():
-            return ctypes.CDLL(str(folder / file))
-    raise EngineError(f"llama-cpp-python has no library {name} in {folder}; run `make setup-engine`")
-
-
-def _function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:
-    function = getattr(library, name)
-    function.restype, function.argtypes = result, arguments
-    return function
+    others = [handle for handle in known.values() if ggml.kind(handle) not in (CPU, ACCELERATOR)]
+    return others or [handle for handle in known.values() if ggml.kind(handle) == CPU][:1]
 
 
 def _read(file: str) -> str:

@@ -28,7 +28,7 @@ from swarmgate_backend_llamacpp.rpc.lease import (
     borrowers_words,
     short,
 )
-from swarmgate_backend_llamacpp.rpc.pipe import carry, connect, prepare
+from swarmgate_backend_llamacpp.rpc.pipe import carry, dial, prepare
 
 _CHUNK = 1 << 16
 #: Connections that may be open at once; more are closed: each costs a descriptor.
@@ -124,7 +124,7 @@ class Listener:
             self._log.debug("lender.client_came", address=host)
             with anyio.CancelScope() as scope:
                 self._visits[visit] = scope
-                with await connect(endpoint.host, endpoint.port) as server:
+                with await dial(endpoint.host, endpoint.port) as server:
                     # once the client has ended, its server soon will: the next one may queue there
                     await carry(accepted, server, near_ended=lambda: self._leave(visit))
         finally:

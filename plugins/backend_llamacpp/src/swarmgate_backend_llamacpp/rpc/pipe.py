@@ -69,23 +69,23 @@ async def _write(target: socket.socket, data: memoryview) -> None:
             await anyio.wait_writable(target)
 
 
-async def connect(host: str, port: int) -> socket.socket:
-    """Return a non-blocking connection to an IPv4 address of this machine.
+async def dial(host: str, port: int, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+    """Return a non-blocking connection to an address, not a name, of *family*.
 
     Raises:
         OSError: nobody listens there.
 
     """
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        await _dial(made, host, port)
+        await _connect(made, host, port)
     except BaseException:
         made.close()
         raise
     return made
 
 
-async def _dial(made: socket.socket, host: str, port: int) -> None:
+async def _connect(made: socket.socket, host: str, port: int) -> None:
     made.setblocking(False)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with suppress(BlockingIOError):

@@ -40,13 +40,16 @@ def test_a_loading_model_says_so() -> None:
 
 
 def test_a_loaded_model_says_where_it_lies() -> None:
-    """Its places in short, in bytes, with the reason; one that has no plan says only what is wanted."""
+    """Its places in short, in bytes, with the reason; one that has no plan says what is wanted, and missing."""
     plan = SplitPlan(reason="it fits", portions=(Portion(end=32, output=True, weights=9, compute=1, share=1.0),))
-    placed = {"m": Placed(backend="b", model="m", placement="local", plan=plan), "n": Placed(backend="c", model="n")}
-    ready = Health(ready=True)
-    found = msgspec.json.decode(models_json([(ModelCard(name="m"), ready), (ModelCard(name="n"), ready)], placed))
+    placed = {
+        "m": Placed(backend="b", model="m", placement="local", plan=plan),
+        "n": Placed(backend="c", model="n", waiting="nobody lends"),
+    }
+    ready, not_ready = Health(ready=True), Health(ready=False, reason="not loaded yet")
+    found = msgspec.json.decode(models_json([(ModelCard(name="m"), ready), (ModelCard(name="n"), not_ready)], placed))
     lies, waits = (model["meta"] for model in found["data"])
     assert (lies["placement"], lies["plan"]) == ("local", "it fits")
     assert lies["places"] == [{"place": "here", "first_layer": 0, "last_layer": 31, "output": True, "bytes": 10}]
-    assert waits["placement"] == "auto"
+    assert (waits["placement"], waits["reason"]) == ("auto", "nobody lends")
     assert not {"plan", "places"} & waits.keys()

@@ -78,6 +78,7 @@ class ModelList(Struct, kw_only=True):
 def model_document(card: ModelCard, health: Health, placed: Placed | None = None) -> ModelDocument:
     """Return *card*, which does as *health* says and lies where *placed* says, as clients read it."""
     plan = placed.plan if placed else None
+    waiting = placed.waiting if placed and not health.ready else ""
     return ModelDocument(
         id=card.name,
         created=card.created,
@@ -86,7 +87,7 @@ def model_document(card: ModelCard, health: Health, placed: Placed | None = None
         max_model_len=card.context_length or UNSET,
         meta=ModelMeta(
             ready=health.ready,
-            reason=health.reason or UNSET,
+            reason=waiting or health.reason or UNSET,
             progress=UNSET if health.progress is None else health.progress,
             abilities=sorted(card.abilities),
             slots=card.slots,

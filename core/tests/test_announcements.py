@@ -33,6 +33,7 @@ def split(here: tuple[int, int], there: tuple[int, int]) -> SplitPlan:
         (Health(ready=False, reason="restarting"), "m: restarting"),
         (Health(ready=False, reason="no such file", permanent=True), "m: failed: no such file"),
         (Health(ready=False), "m: not ready"),
+        (Health(ready=False, reason="m needs 9.0 GiB"), "m: needs 9.0 GiB"),
     ],
 )
 def test_progress_is_told_in_a_line(health: Health, text: str) -> None:

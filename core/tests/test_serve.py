@@ -19,8 +19,11 @@ from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.config.settings import Settings
 from swarmgate.echo import EchoOptions
 from swarmgate.errors import ConfigError
-from swarmgate.parts import BACKEND, BALANCER, LEDGER, SPLITTER, NoOptions, Options, Part, Slot
+from swarmgate.http.wire.swarm import SwarmDocument
+from swarmgate.parts import BACKEND, BALANCER, LEDGER, SPLITTER, NoOptions, Options, Part, PartContext, Slot
 from swarmgate.serve import run_until
+from swarmgate.split import Share, SplitPlan
+from swarmgate.testing import a_worker
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 pytestmark = pytest.mark.anyio
@@ -115,6 +118,38 @@ async def test_progress_is_told_until_all_is_ready(tmp_path: Path) -> None:
         assert isinstance(last, Serving)
         assert [card.name for card in last.cards] == ["echo"]
         assert not last.keys
+
+
+async def test_the_swarm_is_seen_through_the_door(tmp_path: Path) -> None:
+    """Who this gateway is, how long it has been up, and its models with how they do."""
+    plan = blueprint(tmp_path, EchoOptions(load_seconds=0.2), name="home")
+    async with running(plan) as gateway, await gateway.connect() as stream:
+        await stream.send(b"GET /v1/swarm HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        found = msgspec.json.decode((await until(stream, b"]}")).partition(b"\r\n\r\n")[2], type=SwarmDocument)
+    assert (found.gateway.name, len(found.gateway.id)) == ("home", 32)
+    assert 0 < found.gateway.uptime_seconds < 10
+    (model,) = found.models
+    assert (model.name, model.backend, model.ready, model.plan) == ("echo", "echo", True, "models are not split")
+
+
+async def test_a_split_model_is_told_with_its_places(tmp_path: Path) -> None:
+    """When it is ready, over which machines."""
+
+    class Halves:
+        def plan(self, model: object, here: int, workers: object) -> SplitPlan:
+            worker = a_worker("w1:50052")
+            return SplitPlan(shares=(Share(worker=None, fraction=0.5), Share(worker=worker, fraction=0.5)))
+
+    @asynccontextmanager
+    async def opened(options: Any, context: PartContext) -> AsyncGenerator[Any]:
+        yield Halves()
+
+    plan = blueprint(tmp_path, EchoOptions(load_seconds=0.2))
+    halves = Choice(SPLITTER, Part("halves", "For a test.", NoOptions, opened), NoOptions())
+    choices = tuple(halves if choice.slot.name == SPLITTER.name else choice for choice in plan.choices)
+    async with running(Blueprint(plan.settings, choices)) as gateway:
+        told = [str(said) for said in gateway.said if isinstance(said, Progress)]
+    assert told[-1] == "echo: ready, 50% here, 50% on w1:50052"
 
 
 async def test_connections_are_kept_and_not_delayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

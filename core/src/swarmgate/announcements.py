@@ -39,7 +39,7 @@ class Progress:
     def __str__(self) -> str:
         if self.health.ready:
             return ", ".join([f"{self.name}: ready", *(_places(self.plan) if self.plan else ())])
-        reason = self.health.reason or "not ready"
+        reason = self.health.reason.removeprefix(f"{self.name} ") or "not ready"
         if self.health.permanent:
             return f"{self.name}: failed: {reason}"
         return f"{self.name}: {reason}" if self.percent is None else f"{self.name}: {reason} {self.percent}%"

@@ -85,6 +85,19 @@ def test_show_says_where_each_value_comes_from(gateway: Gateway, home: Path) -> 
     assert "hunter2" not in done.stdout + done.stderr + text.stdout + text.stderr
 
 
+@pytest.mark.parametrize(
+    ("variables", "value", "origin"),
+    [({}, "local", "gateway.toml:2"), ({"GATEWAY_PLACEMENT": "split"}, "split", "GATEWAY_PLACEMENT")],
+)
+def test_show_says_where_models_go_and_who_said_so(
+    gateway: Gateway, home: Path, variables: dict[str, str], value: str, origin: str
+) -> None:
+    """The placement of all models is a setting like any other."""
+    home.joinpath("gateway.toml").write_text('[gateway]\nplacement = "local"\n' + ECHO)
+    shown = msgspec.json.decode(gateway("config", "show", "--json", **variables).stdout)
+    assert shown["settings"]["placement"] == {"value": value, "origin": origin}
+
+
 def test_show_of_a_faulty_configuration_is_an_error(gateway: Gateway) -> None:
     """There is nothing to show; the faults are told."""
     done = gateway("config", "show", "-c", "none.toml")

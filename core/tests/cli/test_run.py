@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from swarmgate.announcements import Progress, Stopping, Warned
 from swarmgate.cli.output import expected_errors
+from swarmgate.cli.reading import read
 from swarmgate.cli.run import Teller
 from swarmgate.errors import ConfigError, EngineError, PluginError
 from swarmgate.nouns import Health
@@ -26,6 +27,16 @@ class Terminal(io.StringIO):
 
 def loading(percent: int) -> Progress:
     return Progress("m", Health(ready=False, reason="loading", progress=percent / 100))
+
+
+def test_the_placement_of_all_models_can_be_a_flag(gateway: Gateway, home: Path) -> None:
+    """It goes before the file; a word that is none is refused at once, with those that are."""
+    home.joinpath("gateway.toml").write_text(ECHO)
+    done = gateway("run", "--placement", "away")
+    assert done.returncode == 2
+    assert "'away' is not one of 'auto', 'local', 'split'" in done.stderr
+    blueprint, _, _ = read(str(home / "gateway.toml"), {"placement": "split"})
+    assert (blueprint.settings.placement, blueprint.origins["placement"]) == ("split", "--placement")
 
 
 def test_run_serves_until_told_to_stop(home: Path, environ: dict[str, str]) -> None:

@@ -83,6 +83,47 @@ def test_where_nothing_runs_there_is_nothing() -> None:
     assert ask_running(Settings(listen="127.0.0.1:0"))[1:] == (None, "")
 
 
+def test_a_running_gateway_s_account_is_shown_whole(home: Path, gateway: Gateway) -> None:
+    """The plan in force, the one that is being loaded, what waits (that is status 1), and who is left out and why."""
+    sizes = {"weight_bytes": 2048, "cache_bytes": 0, "compute_bytes": 1024, "total_bytes": 3072}
+    here = {"place": "here", "first_layer": 0, "last_layer": 8, "output": False, "share": 0.9, **sizes}
+    there = {"place": "w1", "output": True, "share": 0.1, **sizes, "memory_bytes": 4096}
+    loaded = {"name": "m", "backend": "b", "placement": "split", "plan": "it had to", "places": [here, there]}
+    coming = {"plan": "w2 is gone", "places": [{"place": "here", "share": 1.0}]}
+    waits = {"name": "n", "backend": "c", "placement": "auto", "waiting": "n needs 9 GiB", "reason": "n needs 9 GiB"}
+    worker = {"node": "x", "service": "llama-rpc", "addresses": []}
+    workers = [
+        {**worker, "name": "w1", "state": "usable", "leased_by": "home", "model": "m"},
+        {**worker, "name": "w2", "state": "left_out", "reason": "is off"},
+        {**worker, "name": "w3", "state": "usable", "leased_by": "hall"},
+        {**worker, "name": "w4", "state": "reaching"},
+    ]
+    models = [{**loaded, "ready": True, "coming": coming}, {**waits, "ready": False}]
+    with answering(200, msgspec.json.encode({**SWARM, "models": models, "workers": workers})) as (settings, _):
+        done = gateway("plan", GATEWAY_LISTEN=settings.listen)
+        assert gateway("plan", "m", GATEWAY_LISTEN=settings.listen).returncode == 0
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[2:] == [
+        "m: ready",
+        "place  layers  share  weights  KV cache  computing  total    memory",
+        "here   0-8     90.0%  2.0 KiB  0 B       1.0 KiB    3.0 KiB  -",
+        "w1     output  10.0%  2.0 KiB  0 B       1.0 KiB    3.0 KiB  4.0 KiB",
+        "",
+        "it had to",
+        "",
+        "being loaded:",
+        "place  share",
+        "here   100.0%",
+        "",
+        "w2 is gone",
+        "",
+        "n: needs 9 GiB",
+        "left out: w2: is off",
+        "left out: w3: is lent to 'hall'",
+        "left out: w4: has not answered yet",
+    ]
+
+
 def test_plan_shows_what_the_running_gateway_has(home: Path, gateway: Gateway) -> None:
     """Of a real one, with the key from its configuration: by name, by alias, all, and as JSON; a file is a dry run."""
     echo = {"use": "echo", "model": "parrot", "aliases": ["polly"]}

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
-from swarmgate.config.decode import Given, decode
+from swarmgate.config.decode import Given, amend, decode
 from swarmgate.config.faults import Fault, Place
 from swarmgate.parts import PATH, SECRET, Options
 
@@ -52,6 +52,25 @@ def made(place: Place, **values: Any) -> tuple[Sample | None, list[str]]:
 def test_bare_strings_are_converted(values: dict[str, str], expected: Sample) -> None:
     """What stands in the environment has no type of its own."""
     assert made(VARIABLE, **values) == (expected, [])
+
+
+def test_options_can_be_amended() -> None:
+    """What is given takes the place of what they say, converted; the rest stays, and the whole is judged anew."""
+    before = Sample(count=12, files=["/b"], key="sesame", table={"a": [1]})
+    faults: list[Fault] = []
+
+    def amended(**values: str) -> Sample | None:
+        return amend(before, {name: Given(each, Place(f"--{name}")) for name, each in values.items()}, faults.append)
+
+    assert amended(words="a,b") == Sample(count=12, files=["/b"], key="sesame", table={"a": [1]}, words=("a", "b"))
+    assert amended(count="13") is None
+    assert amended(ratio="much") is None
+    assert amended(cont="1") is None
+    assert [str(fault) for fault in faults] == [
+        "--count: count is unlucky",
+        "--ratio: expected a number, found 'much'",
+        "--cont: unknown option 'cont'; did you mean 'count'?",
+    ]
 
 
 def test_values_in_a_file_are_not_converted() -> None:

@@ -16,8 +16,10 @@ from swarmgate.cli.output import FAILED, USAGE, expected_errors, fail, print_jso
 from swarmgate.cli.reading import config_option, json_option, placement_option, read
 from swarmgate.cli.verbs import examples
 from swarmgate.http.wire.swarm import (
+    PlacedModel,
     PlaceDocument,
     PlannedModel,
+    SwarmDocument,
     WorkerDocument,
     place_documents,
     worker_document,
@@ -149,16 +151,22 @@ def _tell_running(blueprint: Blueprint, model: str | None, *, as_json: bool) -> 
         return False
     if as_json:
         print_json({"running": found.url, "models": models, "workers": found.swarm.workers})
-        return True
-    click.echo(f"as the running gateway {found.swarm.gateway.name} at {found.url} has it\n")
+    else:
+        _print_running(found.url, found.swarm, models)
+    if any(each.waiting and not each.places for each in models):
+        sys.exit(FAILED)
+    return True
+
+
+def _print_running(url: str, swarm: SwarmDocument, models: Iterable[PlacedModel]) -> None:
+    click.echo(f"as the running gateway {swarm.gateway.name} at {url} has it\n")
     for number, each in enumerate(models):
-        state = "ready" if each.ready else each.reason or "not ready"
+        state = "ready" if each.ready else (each.reason or "not ready").removeprefix(f"{each.name} ")
         _print_model(each, f"{each.name}: {state}", first=number == 0)
         if each.coming:
             click.echo("\nbeing loaded:")
             _print_plan(each.coming.places, each.coming.plan)
-    _print_left_out(found.swarm.workers)
-    return True
+    _print_left_out(swarm.workers)
 
 
 def _amended(blueprint: Blueprint, options: dict[str, str]) -> Blueprint:

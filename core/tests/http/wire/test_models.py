@@ -43,13 +43,19 @@ def test_a_loading_model_says_so() -> None:
 
 
 def test_a_loaded_model_says_where_it_lies() -> None:
-    """Its places in short, in bytes, with the reason; one that has no plan says only what is wanted."""
+    """Its places in short, in bytes, with the reason; one that has no plan says what is wanted, and missing."""
     plan = SplitPlan(reason="it fits", portions=(Portion(end=32, output=True, weights=9, compute=1, share=1.0),))
-    placed = (Placed(backend="b", model="m", placement="local", plan=plan), Placed(backend="c", model="n"))
-    served = [Served(ModelCard(name=each.model), Health(ready=True), placed=each) for each in placed]
+    placed = (
+        Placed(backend="b", model="m", placement="local", plan=plan),
+        Placed(backend="c", model="n", waiting="nobody lends"),
+    )
+    healths = (Health(ready=True), Health(ready=False, reason="not loaded yet"))
+    served = [
+        Served(ModelCard(name=each.model), health, placed=each) for each, health in zip(placed, healths, strict=True)
+    ]
     found = msgspec.json.decode(models_json(served, Node(id=NodeId("n1"), name="first")))
     lies, waits = (model["meta"] for model in found["data"])
     assert (lies["placement"], lies["plan"]) == ("local", "it fits")
     assert lies["places"] == [{"place": "here", "first_layer": 0, "last_layer": 31, "output": True, "bytes": 10}]
-    assert waits["placement"] == "auto"
+    assert (waits["placement"], waits["reason"]) == ("auto", "nobody lends")
     assert not {"plan", "places"} & waits.keys()

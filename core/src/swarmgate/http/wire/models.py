@@ -100,6 +100,7 @@ def model_document(served: Served) -> ModelDocument:
     card, health = served.card, served.health
     placed = served.placed
     plan = placed.plan if placed else None
+    waiting = placed.waiting if placed and not health.ready else ""
     return ModelDocument(
         id=card.name,
         created=card.created,
@@ -108,7 +109,7 @@ def model_document(served: Served) -> ModelDocument:
         max_model_len=card.context_length or UNSET,
         meta=ModelMeta(
             ready=health.ready,
-            reason=health.reason or UNSET,
+            reason=waiting or health.reason or UNSET,
             progress=UNSET if health.progress is None else health.progress,
             abilities=sorted(card.abilities),
             slots=served.slots,

@@ -70,7 +70,7 @@ def test_a_second_gateway_is_told_who_has_the_workers(swarm: SplitSwarm, tmp_pat
             return ready == {"s": False, "t": True} and all(each.get("leased_by") for each in seen["workers"])
 
         other.until(told)
-        holder = swarm.gateway.get("/v1/swarm")["name"]
+        holder = swarm.gateway.get("/v1/swarm")["gateway"]["name"]
         assert all(holder in member["leased_by"] for member in second.get("/v1/swarm")["workers"])
         (heard,) = asyncio.run(listen_to_all(second.url, [chat(1, model="t", tokens=8)]))
         assert heard.whole

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +13,10 @@ from swarmgate.api import Endpoint, Unavailable, background
 from swarmgate.testing.answers import PATIENCE
 from swarmgate.testing.streams import a_closed_port
 from swarmgate_backend_llamacpp.holding import Holding
+from swarmgate_backend_llamacpp.options import LlamaCppRpcOptions
 from swarmgate_backend_llamacpp.rpc.client import probe
 from swarmgate_backend_llamacpp.rpc.in_use import InUse
+from swarmgate_backend_llamacpp.rpc.lender import RpcLender
 
 pytestmark = pytest.mark.anyio
 
@@ -73,16 +73,28 @@ async def test_what_is_held_is_told_when_it_is_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize("held", [True, False])
 async def test_a_server_that_is_being_restarted_is_waited_for(tmp_path: Path, held: bool) -> None:
     """Whether its lender is ours already or still to be taken."""
-    with lending(tmp_path) as lender:
-        async with a_holding() as holding:
-            if held:
-                await holding.take([lender.worker])
-            os.kill(lender.server_pid, signal.SIGKILL)
-            with anyio.fail_after(PATIENCE):
-                while not (await probe(lender.endpoint)).waiting:  # noqa: ASYNC110 -- told by the far side alone
-                    await anyio.sleep(0.005)
-                await holding.take([lender.worker])
-            assert not (await probe(lender.endpoint)).waiting
+    lender = RpcLender(LlamaCppRpcOptions(listen="127.0.0.1:0", threads=1), tmp_path)
+    async with lender.lend() as loan, a_holding() as holding:
+        worker, server = worker_at(loan.endpoint), lender.server
+        assert server is not None
+        if held:
+            await holding.take([worker])
+        server.child.kill()
+        with anyio.fail_after(PATIENCE):
+            while server.endpoint is not None:  # noqa: ASYNC110 -- seen past the lender, nothing to wait on
+                await anyio.sleep(0.001)
+            await holding.take([worker])
+        assert server.endpoint is not None
+        assert server.child.starts == 2
+
+
+@pytest.mark.engine
+async def test_two_may_take_at_once(two_lenders: tuple[Lending, Lending]) -> None:
+    """An engine that comes back and one that is to take its place share the lease, and do not refuse each other."""
+    worker = two_lenders[0].worker
+    async with a_holding() as holding, anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(holding.take, [worker])
 
 
 @pytest.mark.engine

@@ -43,7 +43,6 @@ from swarmgate_backend_llamacpp.messages import (
     Embed,
     Embedded,
     Generate,
-    Piece,
     Tokenize,
     Tokenized,
 )
@@ -170,7 +169,7 @@ class LlamaBackend:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
         """Let the engine write an answer; leaving tells it to stop."""
         async with self._asking(request.model, partial(Generate, request=request)) as answer:
-            deltas = _deltas(answer)
+            deltas = answer.deltas()
             try:
                 yield deltas
             finally:
@@ -341,13 +340,3 @@ async def open_backend(
     card, fault = await anyio.to_thread.run_sync(read)
     async with LlamaBackend(options, path, card, fault=fault, holder=holder, in_use=in_use) as backend:
         yield backend
-
-
-async def _deltas(answer: Answer) -> AsyncGenerator[Delta]:
-    while True:
-        frame = await answer.get()
-        if not isinstance(frame, Piece):
-            raise EngineError(f"the engine said {type(frame).__name__} in the middle of an answer")
-        yield frame.delta
-        if frame.delta.finish is not None:
-            return

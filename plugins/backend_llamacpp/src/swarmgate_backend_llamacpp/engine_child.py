@@ -14,6 +14,7 @@ import structlog
 from swarmgate.api import (
     Child,
     ContextExceeded,
+    Delta,
     EngineError,
     Frame,
     Health,
@@ -70,6 +71,16 @@ class Answer:
         if isinstance(item, SwarmgateError):
             raise item
         return item
+
+    async def deltas(self) -> AsyncGenerator[Delta]:
+        """Yield the pieces of what is written, to the last one."""
+        while True:
+            frame = await self.get()
+            if not isinstance(frame, Piece):
+                raise EngineError(f"the engine said {type(frame).__name__} in the middle of an answer")
+            yield frame.delta
+            if frame.delta.finish is not None:
+                return
 
 
 class EngineChild:

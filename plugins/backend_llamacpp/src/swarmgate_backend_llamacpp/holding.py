@@ -102,15 +102,14 @@ class Holding:
             await self._drop(hold)
 
     async def _take(self, worker: Worker) -> None:
-        known = self._holds.get(worker.endpoint)
-        if known is not None:
+        while (known := self._holds.get(worker.endpoint)) is not None:  # others take and drop meanwhile
             await known.settled.wait()
             if known.stands and _keeps_leases(known):
                 await self._until_it_serves(known)
             if known.stands and (_keeps_leases(known) or worker.endpoint in self._in_use):
-                return  # llama.cpp's own server answers no second client; is it gone, the engine will tell
+                return  # llama.cpp's own server answers no second client; should it be gone, the engine will tell
             await self._drop(known)
-        elif worker.endpoint in self._in_use:
+        if worker.endpoint in self._in_use:
             raise Unavailable("another model of this gateway uses it")
         hold = self._holds[worker.endpoint] = _Hold(worker)
         self._tasks.start_soon(self._hold, hold)

@@ -39,12 +39,13 @@ class Loaded(EchoBackend):
         self.card = card or a_card("m", weight_bytes=1)
         self.gate: anyio.Event | None = None
         self.cancelled = 0
+        self.state = Health(ready=False, reason="not loaded yet")
 
     def models(self) -> tuple[ModelCard, ...]:
         return (self.card,)
 
     def health(self) -> Health:
-        return Health(ready=False, reason="not loaded yet")
+        return self.state
 
     async def load(self, plan: SplitPlan) -> None:
         self.plans.append("".join(sorted(worker.offer.name for worker in plan.workers)))
@@ -185,6 +186,16 @@ async def test_a_load_that_fails_for_good_is_remembered_with_its_reason() -> Non
             await tell(made, A, B)
             assert load.health() == Health(ready=False, reason=reason, permanent=True)
         assert backend.plans == ["a"]
+
+
+async def test_one_that_has_failed_before_it_was_asked_takes_nothing() -> None:
+    """A file that is no model is never loaded, and its reason stands."""
+    backend = Loaded()
+    backend.state = Health(ready=False, reason="is cut short", permanent=True)
+    async with loading(backend) as made:
+        load = await tell(made, A)
+        assert (backend.plans, load.waiting, load.health()) == ([], None, backend.state)
+        assert made.holders() == {}
 
 
 async def test_two_models_do_not_get_one_worker() -> None:

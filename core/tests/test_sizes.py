@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from swarmgate.sizes import parse_size, readable
+from swarmgate.sizes import numberless, parse_size, readable
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,9 @@ def test_refused(text: str) -> None:
 def test_what_is_written_can_be_read(size: int) -> None:
     """Reading back what was written is off by no more than was rounded away."""
     assert parse_size(readable(size)) == pytest.approx(size, rel=0.06)
+
+
+def test_two_texts_that_differ_in_numbers_are_alike_without_them() -> None:
+    """Amounts and counts do not matter; everything else does."""
+    assert numberless("needs 8.3 MiB; here are 22 GiB") == numberless("needs 9 MiB; here are 21.5 GiB")
+    assert numberless("needs 8 MiB") != numberless("needs 8 GiB")

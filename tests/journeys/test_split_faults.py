@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from listeners import chat, listen_to_all
-from live_gateway import live_gateway
+from live_gateway import free_port, live_gateway
 from live_worker import live_worker
 from split_swarm import SplitSwarm
 from tinygguf import Shape, write_cut_short, write_llama, write_not_gguf
@@ -46,15 +46,10 @@ def a_listener(answer: bytes | None) -> Generator[str]:
             thread.join(5)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_every_bad_entry_is_named_and_the_good_one_is_used(tmp_path: Path) -> None:
     """Malformed, twice, ourselves, a stranger, a silent one, nobody: each with its reason; the model is split."""
-    own = f"127.0.0.1:{free_port()}"
+    port = free_port()
+    own = f"127.0.0.1:{port}"
     nobody = f"127.0.0.1:{free_port()}"
     model = write_llama(tmp_path / "m.gguf", shape=Shape(layers=6))
     backend = {"use": "llamacpp", "model": str(model), "threads": 1}
@@ -69,7 +64,7 @@ def test_every_bad_entry_is_named_and_the_good_one_is_used(tmp_path: Path) -> No
                 tmp_path,
                 [backend],
                 environ={"LLAMACPP_GRPC_SERVERS": ",".join(listed)},
-                listen=own,
+                port=port,
                 placement="split",
                 settle_seconds=0.2,
             )

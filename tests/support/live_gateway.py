@@ -68,6 +68,7 @@ def live_gateway(
     workers: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     site: Site = HERE,
+    port: int | None = None,
     wait: bool = True,
     ready_seconds: float = 120.0,
     **settings: Any,
@@ -80,7 +81,7 @@ def live_gateway(
         RuntimeError: it ended, or was not ready in time; the message has the end of its output.
 
     """
-    running = launch(folder, backends, workers=workers, environ=environ, site=site, **settings)
+    running = launch(folder, backends, workers=workers, environ=environ, site=site, port=port, **settings)
     with running.process as process:
         try:
             site.inside(lambda: until_ready(running, ready_seconds, path="/readyz" if wait else "/livez"))

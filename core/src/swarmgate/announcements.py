@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +10,11 @@ import msgspec
 
 from swarmgate.chat import ModelCard
 from swarmgate.nouns import Health, Loan, Worker
+from swarmgate.sizes import numberless
 from swarmgate.split import SplitPlan
 
 _FULL = 100
 _GIGABYTE = 1_000_000_000
-_NUMBER = re.compile(r"\d+(?:\.\d+)?(?: [KMGTP]?i?B)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Progress:
     @property
     def gist(self) -> str:
         """Return the text less its numbers: while that stays the same there is no news for people."""
-        return _NUMBER.sub("#", str(self))
+        return numberless(str(self))
 
     def __str__(self) -> str:
         if self.health.ready:

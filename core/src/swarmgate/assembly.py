@@ -12,6 +12,7 @@ import anyio
 from msgspec.structs import replace
 
 from swarmgate.admission import Admission
+from swarmgate.attended import Attended
 from swarmgate.background import background
 from swarmgate.builtin import Whole
 from swarmgate.config.blueprint import Blueprint, Choice
@@ -52,6 +53,7 @@ class Assembly:
     identity: Identity
     crew: Crew | None = None
     _open: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    _answering: dict[str, Backend] = field(default_factory=dict[str, Backend])
     _dispatcher: Dispatcher | None = None
     _loading: Loading | None = None
 
@@ -80,7 +82,7 @@ class Assembly:
             settings = self.blueprint.settings
             admission = Admission(queue_limit=settings.queue_limit, queue_seconds=settings.queue_seconds)
             self._dispatcher = Dispatcher(
-                lambda: self.all(BACKEND),
+                lambda: self._answering,
                 self.one(BALANCER),
                 admission,
                 resume_seconds=settings.resume_seconds,
@@ -110,13 +112,15 @@ class Assembly:
         if name in things:
             name = next(free for number in count(2) if (free := f"{name}-{number}") not in things)
         things[name] = thing
-        if slot.name == BACKEND.name and loads:
-            self.loading.add(name, cast("Backend", thing))
+        if slot.name == BACKEND.name:
+            backend = cast("Backend", thing)
+            self._answering[name] = Attended(self.loading.add(name, backend)) if loads else backend
         return name
 
     def remove(self, slot: Slot[Any], name: str) -> None:
         """Let go of the part of *slot* called *name*, which was never to be loaded."""
         del self._open[slot.name][name]
+        self._answering.pop(name, None)
 
     def members(self) -> tuple[Member, ...]:
         """Return every worker this gateway knows of, and which of its models has it."""

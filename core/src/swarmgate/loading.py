@@ -18,6 +18,7 @@ from swarmgate.contracts import Backend, Splitter
 from swarmgate.errors import SwarmgateError, Unavailable
 from swarmgate.nouns import Health, Worker
 from swarmgate.roster import Placed
+from swarmgate.sizes import numberless
 from swarmgate.split import OnChange, Placement, SplitPlan
 
 #: How long after a load that failed for now it is tried again, in seconds; doubling.
@@ -92,10 +93,12 @@ class Loading:
     def __repr__(self) -> str:
         return f"<Loading of {', '.join(load.name for load in self.loads)}>"
 
-    def add(self, name: str, backend: Backend) -> None:
-        """Load the model of *backend* as well."""
-        self.loads.append(Load(name, backend))
+    def add(self, name: str, backend: Backend) -> Load:
+        """Load the model of *backend* as well; return what becomes of that."""
+        load = Load(name, backend)
+        self.loads.append(load)
         self._stir()
+        return load
 
     def tell(self, crew: tuple[Worker, ...]) -> None:
         """Say who is there; only the latest counts."""
@@ -141,7 +144,7 @@ class Loading:
         crew = self._crew or ()
         here = await self._budget()
         now = anyio.current_time()
-        open_loads = [load for load in self.loads if load.failed is None]
+        open_loads = [load for load in self.loads if load.failed is None and not load.backend.health().permanent]
         wishes = {load.name: wish for load in open_loads if (wish := self._wish(load, crew, now)) is not None}
         for name, decision in allot(list(wishes.values()), here, crew, self._splitter).items():
             load = next(load for load in open_loads if load.name == name)
@@ -198,7 +201,7 @@ class Loading:
             return  # nobody has been asked yet
         if load.latest is not None and stands(load.latest, crew):
             return  # what is there goes on
-        if load.waiting != reason:
+        if numberless(load.waiting or "") != numberless(reason):  # how much is free changes all the time
             self._log.warning("loading.waits", part=load.name, reason=reason)
         load.waiting, load.plan, load.considered = reason, None, None
         self._stop(load)

@@ -6,6 +6,7 @@ import re
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _WRITTEN = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([KMGTP]?)(I?B)?", re.IGNORECASE)
 
 
@@ -28,3 +29,8 @@ def parse_size(text: str) -> int:
     if found is None or not (found[2] or found[3]):
         raise ValueError(f"{text!r} is no amount of memory: expected a number and a unit, such as 24G or 800M")
     return int(float(found[1]) * _STEP ** " KMGTP".index(found[2].upper() or " "))
+
+
+def numberless(text: str) -> str:
+    """Return *text* with every number as ``#``: of two that are then alike, the second is no news."""
+    return _NUMBER.sub("#", text)

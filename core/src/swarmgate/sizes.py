@@ -6,7 +6,7 @@ import re
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?: [KMGTP]?i?B)?")
 _WRITTEN = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([KMGTP]?)(I?B)?", re.IGNORECASE)
 
 
@@ -32,5 +32,5 @@ def parse_size(text: str) -> int:
 
 
 def numberless(text: str) -> str:
-    """Return *text* with every number as ``#``: of two that are then alike, the second is no news."""
+    """Return *text* with every number, its unit included, as ``#``: of two that are then alike the second is no news."""
     return _NUMBER.sub("#", text)

@@ -32,5 +32,5 @@ def parse_size(text: str) -> int:
 
 
 def numberless(text: str) -> str:
-    """Return *text* with every number, its unit included, as ``#``: of two that are then alike the second is no news."""
+    """Return *text* with each number and its unit as ``#``: of two that are then alike the second is no news."""
     return _NUMBER.sub("#", text)

@@ -32,7 +32,7 @@ from swarmgate.errors import (
     UnknownModel,
     Unsupported,
 )
-from swarmgate.nouns import Candidate, Demand, Health
+from swarmgate.nouns import Candidate, Demand, Health, Pick
 from swarmgate.split import SplitPlan
 
 pytestmark = pytest.mark.anyio
@@ -51,9 +51,9 @@ class First:
         self.seen: list[tuple[str, bool]] = []
         self.offered: list[list[Candidate]] = []
 
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
         self.offered.append(list(candidates))
-        return candidates[0]
+        return Pick(candidate=candidates[0], reason="first")
 
     def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
         assert seconds >= 0

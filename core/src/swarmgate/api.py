@@ -48,6 +48,7 @@ from swarmgate.errors import (
 from swarmgate.frames import Frame, FrameSplitter, encode_frame
 from swarmgate.hookspecs import hookimpl
 from swarmgate.ledger import MemoryLedger
+from swarmgate.loads import Loads, weight
 from swarmgate.memory import free_memory
 from swarmgate.nouns import (
     GATEWAY,
@@ -60,6 +61,7 @@ from swarmgate.nouns import (
     Node,
     NodeId,
     Offer,
+    Pick,
     Service,
     Word,
     Worker,
@@ -98,6 +100,7 @@ __all__ = [
     "Health",
     "Ledger",
     "Lender",
+    "Loads",
     "Loan",
     "MemoryLedger",
     "Message",
@@ -109,6 +112,7 @@ __all__ = [
     "Options",
     "Part",
     "PartContext",
+    "Pick",
     "Placement",
     "PluginError",
     "Portion",
@@ -147,4 +151,5 @@ __all__ = [
     "encode_frame",
     "free_memory",
     "hookimpl",
+    "weight",
 ]

@@ -14,7 +14,7 @@ from swarmgate.admission import Admission
 from swarmgate.background import background
 from swarmgate.builtin import Whole
 from swarmgate.config.blueprint import Blueprint, Choice
-from swarmgate.contracts import Backend, Discovery, Ledger, Transport
+from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Transport
 from swarmgate.crew import Reach, by_scheme, muster
 from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
@@ -23,6 +23,7 @@ from swarmgate.loading import Loader
 from swarmgate.memory import free_memory
 from swarmgate.nouns import LLAMA_RPC, Health, Node
 from swarmgate.parts import BACKEND, BALANCER, DISCOVERY, LEDGER, SLOTS, SPLITTER, TRANSPORT, PartContext, Slot
+from swarmgate.shadow import Shadow
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
@@ -36,6 +37,7 @@ class Assembly:
     node: Node
     identity: Identity
     loaders: list[Loader] = field(default_factory=list[Loader])
+    shadow: Shadow | None = None
     _open: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _dispatcher: Dispatcher | None = None
 
@@ -63,7 +65,7 @@ class Assembly:
         if self._dispatcher is None:
             settings = self.blueprint.settings
             admission = Admission(queue_limit=settings.queue_limit, queue_seconds=settings.queue_seconds)
-            self._dispatcher = Dispatcher(lambda: self.all(BACKEND), self.one(BALANCER), admission)
+            self._dispatcher = Dispatcher(lambda: self.all(BACKEND), self.one(BALANCER), admission, shadow=self.shadow)
         return self._dispatcher
 
     def add(self, slot: Slot[T], name: str, thing: T) -> None:
@@ -130,6 +132,8 @@ async def assemble(blueprint: Blueprint) -> AsyncGenerator[Assembly]:
             for choice in chosen:
                 if choice.slot.name == slot.name:
                     assembly.add(slot, choice.part.name, await open_part(choice, context, stack))
+        if blueprint.shadow is not None:
+            assembly.shadow = Shadow(cast("Balancer", await open_part(blueprint.shadow, context, stack)))
         reach = by_scheme(_schemes(assembly.all(TRANSPORT)))
         tasks = await stack.enter_async_context(background())
         for name, discovery in assembly.all(DISCOVERY).items():

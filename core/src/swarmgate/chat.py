@@ -227,7 +227,8 @@ class ModelCard(Word, frozen=True):
     use here, *context_train* what the model was trained with.  *slots* is how many answers are
     written at once.  Sizes are in bytes.  *footprint* is None where nobody knows: a splitter then
     takes *weight_bytes* to be spread evenly.  *placement* is what the operator wants for
-    this model, None for what the gateway's own setting says.
+    this model, None for what the gateway's own setting says.  *labels* are facts for balancers, as
+    in :class:`~swarmgate.nouns.Candidate`.
     """
 
     name: str
@@ -247,6 +248,7 @@ class ModelCard(Word, frozen=True):
     aliases: tuple[str, ...] = ()
     footprint: Footprint | None = None
     placement: Placement | None = None
+    labels: dict[str, str] = {}
 
 
 def estimated_tokens(prompt: Prompt) -> int:

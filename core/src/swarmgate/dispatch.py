@@ -32,7 +32,10 @@ from swarmgate.errand import Errand, Patience, Route
 from swarmgate.errors import EngineError
 from swarmgate.nouns import Demand, Health
 from swarmgate.pieces import fetched
-from swarmgate.places import Place, Tallies, capacity, named, serving, summary, why_not
+from swarmgate.places import Place, capacity, named, serving, summary, why_not
+from swarmgate.prefixes import blocks_of
+from swarmgate.shadow import Shadow
+from swarmgate.tallies import Tallies
 from swarmgate.transcript import Transcript
 
 __all__ = ["Dispatcher", "Route"]
@@ -44,7 +47,8 @@ class Dispatcher:
     """Finds for each request a backend that answers it, and another when that one fails.
 
     A request is given up after *failures* of them, or if nobody is ready to go on with a begun
-    answer for *resume_seconds*; one that has not begun waits as long as the queue may last.
+    answer for *resume_seconds*; one that has not begun waits as long as the queue may last.  *shadow*
+    is asked about every request and decides none.
     """
 
     def __init__(
@@ -53,11 +57,13 @@ class Dispatcher:
         balancer: Balancer,
         admission: Admission | None = None,
         *,
+        shadow: Shadow | None = None,
         failures: int = 3,
         resume_seconds: float = 30.0,
     ) -> None:
         self._backends = backends
         self._balancer = balancer
+        self._shadow = shadow
         self._admission = admission or Admission()
         self._tallies = Tallies()
         self._patience = Patience(
@@ -128,6 +134,7 @@ class Dispatcher:
             session=request.session,
             prompt_tokens=estimated_tokens(request.prompt),
             max_tokens=request.max_tokens,
+            blocks=blocks_of(request.prompt),
         )
         errand = self._errand(demand, ability, route)
         transcript = Transcript(request)
@@ -135,11 +142,11 @@ class Dispatcher:
         async def fetch(send: Callable[[Delta], Awaitable[None]]) -> None:
             while not transcript.finished:
                 place, candidate = await errand.choose(transcript.accepts, begun=transcript.begun)
-                with errand.attempt(place, candidate) as attempt:
+                with errand.attempt(place, candidate, resumed=transcript.begun) as attempt:
                     errand.route.resumed += transcript.begun
                     async with place.backend.generate(transcript.request_for(place)) as deltas:
                         async for delta in deltas:
-                            attempt.read()
+                            attempt.note(delta)
                             news = transcript.take(delta)
                             attempt.finished = transcript.finished
                             if news is not None:
@@ -175,7 +182,8 @@ class Dispatcher:
 
         route = route if route is not None else Route()
         route.model = places()[0].card.name
-        return Errand(demand, places, self._balancer, self._tallies, self._patience, route)
+        demand = msgspec.structs.replace(demand, expected_tokens=self._tallies.expected_tokens(route.model))
+        return Errand(demand, places, self._balancer, self._tallies, self._patience, route, self._shadow)
 
     @asynccontextmanager
     async def _admitted(self, errand: Errand, key: str) -> AsyncGenerator[None]:

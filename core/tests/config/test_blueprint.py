@@ -283,3 +283,16 @@ def test_what_another_command_opens_is_checked_but_kept_apart(
     assert faults(MODEL + '[worker]\nuse = "lent"\n') == [
         "near.toml:5: no worker is called 'lent'; did you mean 'lend'?"
     ]
+
+
+def test_a_shadow_is_a_balancer_with_its_own_defaults(drawn: Draw, faults: Faults) -> None:
+    """It fills no slot, does not share the options of the one in charge, and an unknown one is named at its line."""
+    text = MODEL + '[balancer]\nuse = "least_loaded"\nseed = 7\n[gateway]\nshadow = "least_loaded"\n'
+    blueprint = drawn(text)
+    assert blueprint.shadow is not None
+    assert (blueprint.shadow.part.name, blueprint.shadow.options.seed) == ("least_loaded", None)  # type: ignore[attr-defined]
+    assert blueprint.shadow.origin == "near.toml:8"
+    assert len(blueprint.of(BALANCER)) == 1
+    assert drawn(MODEL).shadow is None
+    (fault,) = faults(MODEL + '[gateway]\nshadow = "least_loded"\n')
+    assert fault.startswith("near.toml:5: shadow: no balancer is called 'least_loded'")

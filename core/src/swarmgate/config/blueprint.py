@@ -15,7 +15,7 @@ from swarmgate.config.fields import fields_of
 from swarmgate.config.layers import PREFIX, KeyReader, Layer, Sources, read_keys
 from swarmgate.config.settings import Settings
 from swarmgate.errors import ConfigError, PluginError
-from swarmgate.parts import BACKEND, SLOTS, WORKER, Options, Part, Slot
+from swarmgate.parts import BACKEND, BALANCER, SLOTS, WORKER, Options, Part, Slot
 from swarmgate.plugins import Catalogue, Entry
 
 #: Where a value comes from that nobody gave.
@@ -47,12 +47,14 @@ class Blueprint:
     """What to run: the core's settings and the choice for every slot, in the order of opening.
 
     *origins* says where each setting came from, by its name.  ``settings.api_keys`` holds the keys
-    of ``settings.api_key_file`` too.
+    of ``settings.api_key_file`` too.  *shadow* is the balancer that ``settings.shadow`` names, with
+    its options as they are by themselves.
     """
 
     settings: Settings = field(default_factory=Settings)
     choices: tuple[Choice, ...] = ()
     origins: Mapping[str, str] = field(default_factory=lambda: _NOWHERE)
+    shadow: Choice | None = None
 
     def of(self, slot: Slot[Any]) -> tuple[Choice, ...]:
         """Return the choices for *slot*, in the order of the configuration."""
@@ -96,14 +98,16 @@ class _Draft:
         self.catalogue = catalogue
         self.read = read
         self.faults: list[Fault] = list(sources.faults)
+        self.settings_given: dict[str, Given] = {}
 
     def finish(self) -> Blueprint:
         self._tables_are_known()
         settings, origins = self._settings()
         choices = tuple(choice for slot in SLOTS for choice in self._fill(slot))
+        shadow = self._shadow(settings.shadow, origins["shadow"]) if settings.shadow else None
         if self.faults:
             raise FaultyConfig(self.faults)
-        return Blueprint(settings, choices, MappingProxyType(origins))
+        return Blueprint(settings, choices, MappingProxyType(origins), shadow)
 
     def finish_worker(self, name: str, flags: Mapping[str, Any]) -> tuple[Settings, Choice]:
         self._tables_are_known()
@@ -141,7 +145,7 @@ class _Draft:
                 self._fault(layer.place.at(name), f"{what}; {remedy}")
 
     def _settings(self) -> tuple[Settings, dict[str, str]]:
-        given: dict[str, Given] = {}
+        given = self.settings_given
         for layer in reversed(self.sources.files):
             table = layer.data.get(_SETTINGS, {})
             place = layer.place.at(_SETTINGS)
@@ -160,6 +164,15 @@ class _Draft:
             except ConfigError as error:
                 self._fault(given["api_key_file"].place, f"api_key_file {settings.api_key_file!r}: {error}")
         return settings, {name: str(given[name].place) if name in given else DEFAULT for name in fields}
+
+    def _shadow(self, name: str, origin: str) -> Choice | None:
+        place = self.settings_given["shadow"].place
+        try:
+            entry = self.catalogue.find(BALANCER, name)
+        except PluginError as error:
+            self._fault(place, f"shadow: {error}")
+            return None
+        return self._decode(entry, {}, place, origin=origin)
 
     def _fill(self, slot: Slot[Any]) -> Iterator[Choice]:
         """Yield the choices for *slot*: what was asked for, or else the first default that is installed."""

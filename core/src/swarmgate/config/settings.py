@@ -39,6 +39,8 @@ class Settings(Options, frozen=True):
     queue_seconds: Annotated[float, Meta(gt=0)] = 60.0
     #: Seconds a begun answer may wait for somebody to go on with it, once its engine has died.
     resume_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    #: A balancer that is asked about every request and decides none; how often it agrees is counted in the metrics.
+    shadow: str | None = None
     #: Where models go that do not say so themselves: here if they fit and else split, here in any case, or split.
     placement: Placement = "auto"
     #: Whether a model is split anew when workers join (and it would be divided otherwise), or kept as it is.

@@ -197,6 +197,8 @@ class Dispatcher:
         try:
             async with admission as route.queue_seconds:
                 entered = True
+                waiting = self._admission.waiting(route.model)
+                errand.demand = msgspec.structs.replace(errand.demand, waiting=waiting)
                 yield
         finally:
             if not entered:

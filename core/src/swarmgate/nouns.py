@@ -104,6 +104,8 @@ class Demand(Word, frozen=True):
     ``prompt_cache_key``, else ``user``), empty if it named none.  *prompt_tokens* is an estimate
     until a backend has counted; *max_tokens* is None where the client set no limit.
     *expected_tokens* is how long answers of this model have been lately, 0 where nobody knows.
+    *waiting* is how many others wait for a slot of this model, and go on waiting if this request
+    takes one that is not free yet while another is.
     *blocks* name the prompt's beginnings, each a hash over all of the prompt up to its end: two
     prompts that begin alike have their first ones in common.
     """
@@ -113,6 +115,7 @@ class Demand(Word, frozen=True):
     prompt_tokens: int = 0
     max_tokens: int | None = None
     expected_tokens: int = 0
+    waiting: int = 0
     blocks: tuple[int, ...] = ()
 
 

@@ -35,15 +35,26 @@ def measured(name: str, speed: float = 1.0, **fields: object) -> Candidate:
         (measured("idle"), 2.0 + 5.0),
         (measured("far", rtt=0.5), 0.5 + 2.0 + 5.0),
         (measured("warm", cached_prefix=900), 0.2 + 5.0),
-        (measured("queued", queued_tokens=500, in_flight=1), 3.0 + 5.0),
-        (measured("full", in_flight=4), 2.0 + 5.0 + 5.0 / 4),
-        (measured("over", in_flight=7), 2.0 + 5.0 + 5.0),
+        (measured("queued", queued_tokens=500, in_flight=1), 2 * 1.0 + 2.0 + 5.0),
+        (measured("full", in_flight=4), 2.0 + 5.0 + 2 * 5.0 / 4),
+        (measured("over", in_flight=7), 2.0 + 5.0 + 2 * 5.0),
     ],
 )
 def test_the_formula(candidate: Candidate, expected: float) -> None:
     """Round trip, queue, what is not held of the prompt, and the answer, each in seconds."""
     assert seconds(candidate, DEMAND, answer=100, prefill=500, decode=20) == pytest.approx(expected)
     assert balancer().pick(DEMAND, [candidate]).scores[0] == pytest.approx(expected)
+
+
+def test_what_others_wait_counts_where_no_slot_is_free() -> None:
+    """Ten who wait make a queue at the fast place dear, as each waits for one more; a free slot costs them nothing."""
+    crowd = Demand(model="m", prompt_tokens=1000, expected_tokens=100, waiting=10)
+    fast, slow = measured("fast", 8, in_flight=5), measured("slow", 2)
+    assert balancer().pick(DEMAND, [fast, slow]).candidate is fast
+    pick = balancer().pick(crowd, [fast, slow])
+    assert pick.candidate is slow
+    assert pick.scores[0] - balancer().pick(DEMAND, [fast]).scores[0] == pytest.approx(10 * 2.0 / 8)
+    assert pick.scores[1] == balancer().pick(DEMAND, [slow]).scores[0]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +75,7 @@ def test_answers_are_as_long_as_the_last_unless_limited(demand: Demand, expected
 def test_a_fast_busy_place_beats_a_slow_idle_one() -> None:
     """The choice is by time, and the reason says which."""
     pick = balancer().pick(DEMAND, [measured("slow"), measured("fast", 8, in_flight=3, queued_tokens=3000)])
-    assert (pick.candidate.name, pick.reason) == ("fast", "done soonest, in 1.62 s")
+    assert (pick.candidate.name, pick.reason) == ("fast", "least cost, 2.38 s")
 
 
 def test_the_unknown_is_tried_while_it_is_idle() -> None:

@@ -40,6 +40,7 @@ _DEMAND = st.builds(
     prompt_tokens=_COUNTS,
     max_tokens=st.none() | _COUNTS,
     expected_tokens=_COUNTS,
+    waiting=st.integers(0, 1000),
     blocks=st.lists(st.integers(0, 2**64 - 1), max_size=3).map(tuple),
 )
 _HISTORY = st.lists(st.tuples(_DEMAND, _CANDIDATES, st.booleans()), max_size=6)

@@ -14,21 +14,25 @@ NOMINAL_PREFILL, NOMINAL_DECODE = 500.0, 20.0
 NOMINAL_ANSWER = 128
 #: No speed is taken for slower, in tokens per second, so that every estimate stays finite.
 SLOWEST = 1e-3
-#: A share of failures weighs at least as if so many seconds were at stake, or a fast failure would cost nothing.
-LEAST_SECONDS = 1.0
+#: How often a queue's seconds count: whoever joins one waits as long, and makes those after it wait as much more.
+QUEUE_COUNTS = 2.0
 
 
 class Cost:
-    """Picks whoever would be done soonest, as far as its measured speeds tell.
+    """Picks whoever would be done soonest at the least cost to others, as far as measured speeds tell.
 
     The cost is an estimate in seconds, after the KV router of NVIDIA Dynamo, but in time instead of
     blocks, so that machines of different speed compare::
 
-        rtt + queue wait + (prompt - held) / prefill rate + expected answer / decode rate
+        rtt + 2 * queue wait + (prompt - held) / prefill rate + expected answer / decode rate + others' wait
 
     The queue wait is what the prompts before this one take to be read, and, where all slots are taken, the part of
-    an answer that has to end first: (in flight - slots + 1) / slots of one.  The expected answer is as long as
-    the model's last ones were, at most what the client allows.
+    an answer that has to end first: (in flight - slots + 1) / slots of one.  It counts twice, which is about the
+    marginal cost of a queue: whoever joins waits it out, and those who come later wait the longer.  The
+    expected answer is as long as the model's last ones were, at most what the client allows.  The others'
+    wait is what this request costs those who wait for a slot, where it takes one that is not free: each of
+    them waits longer by as long as the place needs for one more request.  Without these two everybody would queue
+    for the fastest machine, selfishly and each rightly so, while the slower ones stand idle and the line grows.
 
     A speed that nobody has measured yet is taken to be the best of the others while the place has nothing
     to do, so that it is tried, and their median once something is under way there, so that not everything
@@ -49,7 +53,7 @@ class Cost:
         decode = _rate([candidate.decode_rate for candidate in candidates], NOMINAL_DECODE)
         answer = expected_answer(demand)
         scores = tuple(
-            self._penalised(
+            self._setbacks.weigh(
                 candidate,
                 seconds(
                     candidate,
@@ -67,15 +71,11 @@ class Cost:
         least = min(scores)
         best = [number for number, score in enumerate(scores) if score == least]
         chosen = candidates[best[self._lots.randrange(len(best))]]
-        return Pick(candidate=chosen, reason=f"done soonest, in {least:.3g} s", scores=scores)
+        return Pick(candidate=chosen, reason=f"least cost, {least:.3g} s", scores=scores)
 
     def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
         """Count *candidate* as dearer after failures, and forget them after successes."""
         self._setbacks.observe(candidate, failed=failed)
-
-    def _penalised(self, candidate: Candidate, cost: float) -> float:
-        penalty = self._setbacks.penalty(candidate)
-        return cost if penalty <= 1.0 else max(cost, LEAST_SECONDS) * penalty
 
 
 def expected_answer(demand: Demand) -> int:
@@ -85,12 +85,17 @@ def expected_answer(demand: Demand) -> int:
 
 
 def seconds(candidate: Candidate, demand: Demand, *, answer: int, prefill: float, decode: float) -> float:
-    """Return in how many seconds *candidate* would have written the whole answer at these rates, in tokens/s."""
+    """Return what it costs in seconds, own and others', to have *candidate* write the whole answer.
+
+    *answer* is in tokens, *prefill* and *decode* in tokens per second.
+    """
     slots = max(candidate.slots, 1)
+    reading = max(demand.prompt_tokens - candidate.cached_prefix, 1) / prefill
     writing = answer / decode
-    turns = max(candidate.in_flight - slots + 1, 0) / slots
-    unread = candidate.queued_tokens + max(demand.prompt_tokens - candidate.cached_prefix, 1)
-    return candidate.rtt + unread / prefill + turns * writing + writing
+    over = max(candidate.in_flight - slots + 1, 0)
+    others = demand.waiting * max(reading, writing / slots) if over else 0.0
+    queue = candidate.queued_tokens / prefill + over / slots * writing
+    return candidate.rtt + QUEUE_COUNTS * queue + reading + writing + others
 
 
 def _rate(known: Sequence[float], nominal: float) -> Callable[[float, int], float]:

@@ -29,9 +29,7 @@ class P2c:
     def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
         """Return the less loaded of two, or one that failed and is due for a trial."""
         loads = self._loads.of(demand, candidates)
-        scores = tuple(
-            load * self._setbacks.penalty(candidate) for load, candidate in zip(loads, candidates, strict=True)
-        )
+        scores = tuple(map(self._setbacks.weigh, candidates, loads))
         trial = self._setbacks.due(candidates)
         if trial is not None:
             return Pick(candidate=trial, reason="failed lately; tried again", scores=scores)

@@ -37,13 +37,12 @@ class Prefix:
 
     def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
         """Return the favourite, the least loaded candidate, or one that failed and is due for a trial."""
-        penalties = [self._setbacks.penalty(candidate) for candidate in candidates]
         loads = self._loads.of(demand, candidates)
-        scores = tuple(load * penalty for load, penalty in zip(loads, penalties, strict=True))
+        scores = tuple(map(self._setbacks.weigh, candidates, loads))
         trial = self._setbacks.due(candidates)
         if trial is not None:
             return Pick(candidate=trial, reason="failed lately; tried again", scores=scores)
-        busy = [(candidate.in_flight + 1) * own for candidate, own in zip(candidates, penalties, strict=True)]
+        busy = [self._setbacks.weigh(candidate, candidate.in_flight + 1) for candidate in candidates]
         bound, enough = min(busy), max(self._least_share * demand.prompt_tokens, 1.0)
         holders = [number for number, candidate in enumerate(candidates) if candidate.cached_prefix >= enough]
         within = [

@@ -322,3 +322,21 @@ async def test_no_more_answers_at_once_than_slots_and_no_longer_queue_than_allow
             await text_of(dispatcher)
         assert caught.value.retry_after >= 1
         hold.set()
+
+
+async def test_a_balancer_is_told_what_was_seen_and_what_is_held() -> None:
+    """The second question on one text finds speeds, a held prefix, and how long answers have been."""
+    balancer, demands = First(), list[Demand]()
+    pick = balancer.pick
+    balancer.pick = lambda demand, candidates: (demands.append(demand), pick(demand, candidates))[1]  # type: ignore[method-assign]
+    dispatcher = house(balancer, a=Scripted([("x" * 40, "y" * 40, DONE)]))
+    for _ in range(2):
+        await text_of(dispatcher, msgspec.structs.replace(ASK, prompt=TextPrompt(text="t" * 2000)))
+    (first,), (second,) = balancer.offered
+    assert (first.cached_prefix, first.prefill_rate, first.decode_rate) == (0, 0, 0)
+    assert (second.cached_prefix, second.in_flight, second.writing, second.queued_tokens) == (384, 0, 0, 0)
+    assert second.prefill_rate > 0 < second.decode_rate
+    assert [(demand.expected_tokens, demand.waiting, len(demand.blocks)) for demand in demands] == [
+        (0, 0, 3),
+        (2, 0, 3),
+    ]

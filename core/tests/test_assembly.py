@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from swarmgate.assembly import assemble
-from swarmgate.builtin import swarmgate_backend, swarmgate_balancer, swarmgate_ledger
-from swarmgate.chat import GenerateRequest, TextPrompt
+from swarmgate.builtin import FirstFree, swarmgate_backend, swarmgate_balancer, swarmgate_ledger
+from swarmgate.chat import GenerateRequest, TextPrompt, TokenizeRequest
 from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Ledger
@@ -306,3 +307,20 @@ async def test_a_model_that_fails_here_does_not_close_the_door_to_other_nodes(tm
         async with assemble(drawn(tmp_path, BALANCED, BOOK, broken, Choice(BACKEND, part, EchoOptions()))) as assembly:
             await assembly.wait_ready()
             assert [card.name for card in assembly.dispatcher.models()] == ["echo"]
+
+
+async def test_a_shadow_watches_the_dispatcher(tmp_path: Path) -> None:
+    """It is open while the house is, asked about requests, and fills no slot."""
+    log = list[str]()
+    shadow = chosen(BALANCER, "s", lambda _: FirstFree(), log)
+    plain = drawn(tmp_path, BALANCED, BOOK, echo())
+    async with assemble(plain) as assembly:
+        assert assembly.shadow is None
+    async with assemble(replace(plain, shadow=shadow)) as assembly:
+        await assembly.wait_ready()
+        await assembly.dispatcher.tokenize(TokenizeRequest(model="echo", text="x"))
+        assert assembly.shadow is not None
+        assert assembly.shadow.counts == {True: 1, False: 0}
+        assert list(assembly.all(BALANCER)) == ["first_free"]
+        assert log == ["+s"]
+    assert log == ["+s", "-s"]

@@ -15,10 +15,10 @@ def test_the_first_free_one_is_picked() -> None:
     """In the order given; with nobody free, whoever has the least in flight per slot."""
     a, b = Candidate(name="a", in_flight=2, slots=2), Candidate(name="b", in_flight=3, slots=4)
     demand = Demand(model="m")
-    assert FirstFree().pick(demand, [a, b]) is b
-    assert FirstFree().pick(demand, [b, a]) is b
+    assert FirstFree().pick(demand, [a, b]).candidate is b
+    assert FirstFree().pick(demand, [b, a]).candidate is b
     full = Candidate(name="b", in_flight=5, slots=4)
-    assert FirstFree().pick(demand, [a, full]) is a
+    assert FirstFree().pick(demand, [a, full]).candidate is a
 
 
 def test_whole_keeps_everything_here() -> None:

@@ -1,28 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-
 import anyio
 import msgspec
 import pytest
+from dispatching import ASK, BROKEN, CARD, DONE, READY, First, Scripted, house, text_of
 from swarmgate.admission import Admission
 from swarmgate.chat import (
-    ChatPrompt,
     Delta,
-    Embeddings,
     EmbedRequest,
-    GenerateRequest,
-    Message,
     ModelCard,
     TextPrompt,
     Token,
     TokenizeRequest,
-    Usage,
 )
-from swarmgate.contracts import Backend, Balancer
-from swarmgate.dispatch import Dispatcher, Route
+from swarmgate.dispatch import Route
 from swarmgate.errors import (
     EngineError,
     LoopDetected,
@@ -33,105 +24,10 @@ from swarmgate.errors import (
     UnknownModel,
     Unsupported,
 )
-from swarmgate.nouns import Candidate, Demand, Health, NodeId
+from swarmgate.nouns import Demand, Health, NodeId
 from swarmgate.passage import Passage, travelling
-from swarmgate.split import SplitPlan
 
 pytestmark = pytest.mark.anyio
-
-CARD = ModelCard(name="m", slots=2, fingerprint="f")
-READY = Health(ready=True)
-BROKEN = Health(ready=False, reason="no such file", permanent=True)
-DONE = Delta(finish="stop", usage=Usage(prompt_tokens=3, completion_tokens=2))
-ASK = GenerateRequest(id="r", model="m", prompt=ChatPrompt(messages=(Message(role="user", content="hello"),)))
-
-
-class First:
-    """Picks the first candidate and writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, bool]] = []
-        self.offered: list[list[Candidate]] = []
-
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
-        self.offered.append(list(candidates))
-        return candidates[0]
-
-    def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
-        assert seconds >= 0
-        self.seen.append((candidate.name, failed))
-
-
-Step = Delta | str | Exception | anyio.Event | Callable[[], None]
-
-
-@dataclass
-class Scripted:
-    """Plays one script per request: says, raises, waits or acts; the last script is played again."""
-
-    scripts: Sequence[Sequence[Step]] = (("x", DONE),)
-    card: ModelCard = CARD
-    state: Health = READY
-    asked: list[GenerateRequest] = field(default_factory=list[GenerateRequest])
-    left: int = 0
-
-    def models(self) -> tuple[ModelCard, ...]:
-        return (self.card,)
-
-    def health(self) -> Health:
-        return self.state
-
-    async def load(self, plan: SplitPlan) -> None:
-        self.state = READY
-
-    @asynccontextmanager
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
-        script = self.scripts[min(len(self.asked), len(self.scripts) - 1)]
-        self.asked.append(request)
-        # The scope is there because real backends have one; it must be left by the task that entered it.
-        with anyio.CancelScope():
-            try:
-                async with aclosing(self._play(script)) as deltas:
-                    yield deltas
-            finally:
-                self.left += 1
-
-    async def _play(self, script: Sequence[Step]) -> AsyncGenerator[Delta]:
-        for step in script:
-            await anyio.lowlevel.checkpoint()
-            if isinstance(step, Exception):
-                raise step
-            if isinstance(step, anyio.Event):
-                await step.wait()
-            elif isinstance(step, Delta):
-                yield step
-            elif isinstance(step, str):
-                yield Delta(text=step, token_ids=tuple(step.encode()))
-            else:
-                step()
-
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        if self.scripts and isinstance(self.scripts[0][0], Exception):
-            raise self.scripts[0][0]
-        return Embeddings(vectors=(b"1234",), usage=Usage(prompt_tokens=1))
-
-    async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
-        return (Token(id=1, data=request.model.encode()),)
-
-    async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
-        return bytes(ids)
-
-
-def house(balancer: Balancer | None = None, admission: Admission | None = None, **backends: Backend) -> Dispatcher:
-    everyone: Mapping[str, Backend] = backends
-    # no divisor of the tenth of a second after which anyio looks again whether all are blocked
-    admission = admission or Admission(poll_seconds=0.037)
-    return Dispatcher(lambda: everyone, balancer or First(), admission, resume_seconds=5)
-
-
-async def text_of(dispatcher: Dispatcher, request: GenerateRequest = ASK, route: Route | None = None) -> str:
-    async with dispatcher.generate(request, route=route) as deltas:
-        return "".join([delta.text async for delta in deltas])
 
 
 async def test_an_answer_comes_through_in_order_and_ends_with_its_usage() -> None:
@@ -347,3 +243,21 @@ async def test_nothing_is_sent_back_where_it_came_from() -> None:
         with pytest.raises(LoopDetected, match="only from gateways this request has come through"):
             await text_of(house(a=back))
     assert await text_of(house(a=back)) == "x"
+
+
+async def test_a_balancer_is_told_what_was_seen_and_what_is_held() -> None:
+    """The second question on one text finds speeds, a held prefix, and how long answers have been."""
+    balancer, demands = First(), list[Demand]()
+    pick = balancer.pick
+    balancer.pick = lambda demand, candidates: (demands.append(demand), pick(demand, candidates))[1]  # type: ignore[method-assign]
+    dispatcher = house(balancer, a=Scripted([("x" * 40, "y" * 40, DONE)]))
+    for _ in range(2):
+        await text_of(dispatcher, msgspec.structs.replace(ASK, prompt=TextPrompt(text="t" * 2000)))
+    (first,), (second,) = balancer.offered
+    assert (first.cached_prefix, first.prefill_rate, first.decode_rate) == (0, 0, 0)
+    assert (second.cached_prefix, second.in_flight, second.writing, second.queued_tokens) == (384, 0, 0, 0)
+    assert second.prefill_rate > 0 < second.decode_rate
+    assert [(demand.expected_tokens, demand.waiting, len(demand.blocks)) for demand in demands] == [
+        (0, 0, 3),
+        (2, 0, 3),
+    ]

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
 import anyio
 import pytest
+from errands import CARD, PATIENCE, READY, RESTARTING, First, Trip
 from swarmgate.chat import ModelCard
-from swarmgate.echo import EchoBackend
 from swarmgate.errand import Errand, Patience
 from swarmgate.errors import (
     ContextExceeded,
@@ -18,64 +15,11 @@ from swarmgate.errors import (
     Unreachable,
     WireError,
 )
-from swarmgate.nouns import Candidate, Demand, Health
-from swarmgate.places import Place, Tallies
+from swarmgate.nouns import Demand, Health
+from swarmgate.places import Place
+from swarmgate.tallies import Tallies
 
 pytestmark = pytest.mark.anyio
-
-CARD = ModelCard(name="m")
-READY = Health(ready=True)
-RESTARTING = Health(ready=False, reason="is being restarted")
-PATIENCE = Patience(seconds=5, poll_seconds=0.01)
-
-
-class Mortal(EchoBackend):
-    """Is as healthy as it is told to be."""
-
-    state = READY
-
-    def health(self) -> Health:
-        return self.state
-
-
-@dataclass
-class First:
-    """Picks the first candidate and writes down what it is told."""
-
-    seen: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
-
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
-        return candidates[0]
-
-    def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
-        self.seen.append((candidate.name, failed))
-
-
-@dataclass
-class Trip:
-    """An errand among backends, each of which fails as its list says and answers with its name then."""
-
-    outcomes: dict[str, list[Exception]]
-    balancer: First = field(default_factory=First)
-    patience: Patience = PATIENCE
-    backends: dict[str, Mortal] = field(default_factory=dict[str, Mortal])
-
-    def __post_init__(self) -> None:
-        self.backends = {name: Mortal() for name in self.outcomes}
-        self.errand = Errand(Demand(model="m"), self.places, self.balancer, Tallies(), self.patience)
-
-    def places(self) -> tuple[Place, ...]:
-        return tuple(Place(name, backend, CARD, backend.health()) for name, backend in self.backends.items())
-
-    async def ask(self, place: Place) -> str:
-        await anyio.lowlevel.checkpoint()
-        if self.outcomes[place.name]:
-            raise self.outcomes[place.name].pop(0)
-        return place.name
-
-    async def run(self) -> str:
-        with anyio.fail_after(10):
-            return await self.errand.run(self.ask)
 
 
 @pytest.mark.parametrize("error", [EngineError("no"), Unavailable("no"), Unreachable("no")])
@@ -223,42 +167,6 @@ async def test_nobody_is_waited_for_who_would_not_fit() -> None:
         raise EngineError("died")
     with pytest.raises(EngineError, match="died"), anyio.fail_after(1):
         await trip.errand.choose(lambda _: False)
-
-
-class Strange(First):
-    """Picks somebody it was not given."""
-
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
-        return Candidate(name="who?")
-
-
-class Clumsy(First):
-    """Fails at picking."""
-
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
-        raise ZeroDivisionError("oops")
-
-
-class Deaf(First):
-    """Fails when it is told."""
-
-    def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
-        raise ZeroDivisionError("oops")
-
-
-async def test_a_strange_pick_is_blamed_on_the_balancer() -> None:
-    """Picking none of the candidates names the balancer, and nothing is observed."""
-    trip = Trip({"a": []}, Strange())
-    with pytest.raises(PluginError, match=r"balancer Strange picked Candidate\(name='who\?'"):
-        await trip.run()
-    assert trip.balancer.seen == []
-
-
-async def test_a_balancer_that_raises_is_named() -> None:
-    """An exception of pick becomes a PluginError; one of observe spoils no answer."""
-    with pytest.raises(PluginError, match="balancer Clumsy raised ZeroDivisionError: oops"):
-        await Trip({"a": []}, Clumsy()).run()
-    assert await Trip({"a": []}, Deaf()).run() == "a"
 
 
 async def test_a_place_that_is_gone_is_not_now_rather_than_never() -> None:

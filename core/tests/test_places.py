@@ -5,7 +5,7 @@ from swarmgate.chat import ModelCard
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import NoCandidate, Starting, UnknownModel, Unsupported
 from swarmgate.nouns import Health
-from swarmgate.places import Place, Tallies, capacity, named, serving, summary, why_not
+from swarmgate.places import capacity, named, serving, summary, why_not
 
 READY = Health(ready=True)
 LOADING = Health(ready=False, reason="loading", progress=0.25)
@@ -79,33 +79,3 @@ def test_the_health_of_several_models() -> None:
     )
     assert summary({"n": bad}).permanent
     assert summary({}).permanent
-
-
-def test_failures_are_remembered_for_a_while() -> None:
-    """A share of failures grows with each, shrinks with each success and with time."""
-    tallies, place = Tallies(), Place("a", stub(), ModelCard(name="m", slots=2), READY)
-
-    def failures(now: float) -> float:
-        return tallies.candidate(place, now).failures
-
-    assert failures(0) == 0
-    shares = list[float]()
-    for outcome in (True, True, False):
-        tallies.begin("a", 0)
-        tallies.end("a", 100, failed=outcome)
-        shares.append(failures(100))
-    assert 0 < shares[0] < shares[1] < 1
-    assert shares[2] < shares[1]
-    assert failures(130) == pytest.approx(shares[2] / 2)
-
-
-def test_what_is_under_way_is_counted() -> None:
-    """In flight from begin to end, queued tokens until they are read."""
-    tallies, place = Tallies(), Place("a", stub(), ModelCard(name="m", slots=2), READY)
-    tallies.begin("a", 100)
-    tallies.begin("a", 10)
-    tallies.read("a", 100)
-    seen = tallies.candidate(place, 0)
-    assert (seen.name, seen.slots, seen.in_flight, seen.queued_tokens) == ("a", 2, 2, 10)
-    tallies.end("a", 0, failed=False)
-    assert tallies.candidate(place, 0).in_flight == 1

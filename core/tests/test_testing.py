@@ -24,6 +24,7 @@ from swarmgate.api import (
     MemoryLedger,
     ModelCard,
     Offer,
+    Pick,
     Share,
     SplitPlan,
     Splitter,
@@ -47,8 +48,8 @@ from swarmgate.testing import (
 
 
 class Inventor:
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
-        return a_candidate("nobody")
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
+        return Pick(candidate=a_candidate("nobody"))
 
     def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None: ...
 

@@ -29,6 +29,7 @@ from swarmgate.api import (
     Options,
     Part,
     PartContext,
+    Pick,
     Service,
     Share,
     SplitPlan,
@@ -57,11 +58,12 @@ class Sticky:
         self._limit = options.sessions
         self._homes: dict[str, str] = {}
 
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
         """Return the session's home, if it still stands."""
         home = self._homes.get(demand.session)
         assert_type(home, str | None)
-        return next((candidate for candidate in candidates if candidate.name == home), candidates[0])
+        chosen = next((candidate for candidate in candidates if candidate.name == home), candidates[0])
+        return Pick(candidate=chosen, reason="home" if chosen.name == home else "the first")
 
     def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
         """Forget the homes of one that failed."""

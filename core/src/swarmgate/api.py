@@ -48,6 +48,7 @@ from swarmgate.errors import (
 from swarmgate.frames import Frame, FrameSplitter, encode_frame
 from swarmgate.hookspecs import hookimpl
 from swarmgate.ledger import MemoryLedger
+from swarmgate.loads import Loads, weight
 from swarmgate.memory import free_memory
 from swarmgate.nouns import (
     GATEWAY,
@@ -60,6 +61,7 @@ from swarmgate.nouns import (
     Node,
     NodeId,
     Offer,
+    Pick,
     Service,
     Word,
     Worker,
@@ -100,6 +102,7 @@ __all__ = [
     "Health",
     "Ledger",
     "Lender",
+    "Loads",
     "Loan",
     "MemoryLedger",
     "Message",
@@ -112,6 +115,7 @@ __all__ = [
     "Part",
     "PartContext",
     "Passage",
+    "Pick",
     "Placement",
     "PluginError",
     "Portion",
@@ -153,4 +157,5 @@ __all__ = [
     "hookimpl",
     "parse_size",
     "readable",
+    "weight",
 ]

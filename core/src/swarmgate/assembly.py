@@ -16,7 +16,7 @@ from swarmgate.attended import Attended
 from swarmgate.background import background
 from swarmgate.builtin import Whole
 from swarmgate.config.blueprint import Blueprint, Choice
-from swarmgate.contracts import Backend, Discovery, Ledger, Probe, Transport
+from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Probe, Transport
 from swarmgate.crew import Crew, Reach, by_scheme, muster
 from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
@@ -39,6 +39,7 @@ from swarmgate.parts import (
 )
 from swarmgate.peers import Peers, peer_options
 from swarmgate.roster import Member, Placed
+from swarmgate.shadow import Shadow
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
@@ -52,6 +53,7 @@ class Assembly:
     node: Node
     identity: Identity
     crew: Crew | None = None
+    shadow: Shadow | None = None
     _open: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _answering: dict[str, Backend] = field(default_factory=dict[str, Backend])
     _dispatcher: Dispatcher | None = None
@@ -85,6 +87,7 @@ class Assembly:
                 lambda: self._answering,
                 self.one(BALANCER),
                 admission,
+                shadow=self.shadow,
                 resume_seconds=settings.resume_seconds,
             )
         return self._dispatcher
@@ -183,6 +186,8 @@ async def assemble(
                 if choice.slot.name == slot.name:
                     thing = await open_part(choice, context, stack)
                     assembly.add(slot, choice.part.name, thing, loads=choice.part.loads)
+        if blueprint.shadow is not None:
+            assembly.shadow = Shadow(cast("Balancer", await open_part(blueprint.shadow, context, stack)))
         reach = by_scheme(_schemes(assembly.all(TRANSPORT)))
         tasks = await stack.enter_async_context(background())
         for name, discovery in assembly.all(DISCOVERY).items():

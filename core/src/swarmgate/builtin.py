@@ -11,7 +11,7 @@ from swarmgate.contracts import Backend, Balancer, Ledger, Splitter
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.hookspecs import hookimpl
 from swarmgate.ledger import MemoryLedger
-from swarmgate.nouns import Candidate, Demand, Worker
+from swarmgate.nouns import Candidate, Demand, Pick, Worker
 from swarmgate.parts import NoOptions, Part, PartContext
 from swarmgate.split import SplitPlan
 
@@ -19,10 +19,13 @@ from swarmgate.split import SplitPlan
 class FirstFree:
     """Picks the first candidate with a free slot, else the one with the least in flight per slot."""
 
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
         """Return the first of *candidates* with a free slot, or the least busy."""
-        free = (candidate for candidate in candidates if candidate.in_flight < candidate.slots)
-        return next(free, None) or min(candidates, key=lambda candidate: candidate.in_flight / max(candidate.slots, 1))
+        free = next((candidate for candidate in candidates if candidate.in_flight < candidate.slots), None)
+        if free is not None:
+            return Pick(candidate=free, reason="first with a free slot")
+        least = min(candidates, key=lambda candidate: candidate.in_flight / max(candidate.slots, 1))
+        return Pick(candidate=least, reason="none is free; fewest requests per slot")
 
     def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
         """Learn nothing."""

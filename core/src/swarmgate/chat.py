@@ -231,7 +231,8 @@ class ModelCard(Word, frozen=True):
     takes *weight_bytes* to be spread evenly.  *placement* is what the operator wants for
     this model, None for what the gateway's own setting says.  *node* is the name of the machine
     that answers, if it is another one; *paths* are the ids of the gateways on each way to one that
-    computes, the next one first.
+    computes, the next one first.  *labels* are facts for balancers, as in
+    :class:`~swarmgate.nouns.Candidate`.
     """
 
     name: str
@@ -253,6 +254,7 @@ class ModelCard(Word, frozen=True):
     placement: Placement | None = None
     node: str = ""
     paths: tuple[tuple[str, ...], ...] = ()
+    labels: dict[str, str] = {}
 
 
 def estimated_tokens(prompt: Prompt) -> int:

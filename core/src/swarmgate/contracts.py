@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 from swarmgate.chat import Delta, Embeddings, EmbedRequest, GenerateRequest, ModelCard, Token, TokenizeRequest
-from swarmgate.nouns import Candidate, Demand, Endpoint, Health, Loan, Offer, Service, Worker
+from swarmgate.nouns import Candidate, Demand, Endpoint, Health, Loan, Offer, Pick, Service, Worker
 from swarmgate.split import SplitPlan
 
 
@@ -118,12 +118,15 @@ class Probe(Protocol):
 class Balancer(Protocol):
     """Decides where a request goes.  Pure and synchronous: never awaits, never blocks."""
 
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
-        """Return one of *candidates*, which is never empty."""
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
+        """Return one of *candidates*, which is never empty, and why that one."""
         ...
 
     def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
-        """Learn how a picked candidate did.  Called exactly once for each pick."""
+        """Learn how a picked candidate did.  Called exactly once for each pick.
+
+        A balancer that runs as a shadow learns how the candidates did that another one picked.
+        """
         ...
 
 

@@ -33,7 +33,10 @@ from swarmgate.errors import EngineError
 from swarmgate.nouns import Demand, Health
 from swarmgate.passage import current_passage
 from swarmgate.pieces import fetched
-from swarmgate.places import Place, Tallies, capacity, named, serving, summary, why_not
+from swarmgate.places import Place, capacity, named, serving, summary, why_not
+from swarmgate.prefixes import blocks_of
+from swarmgate.shadow import Shadow
+from swarmgate.tallies import Tallies
 from swarmgate.transcript import Transcript
 from swarmgate.ways import passable, preferred
 
@@ -49,7 +52,8 @@ class Dispatcher:
     """Finds for each request a backend that answers it, and another when that one fails.
 
     A request is given up after *failures* of them, or if nobody is ready to go on with a begun
-    answer for *resume_seconds*; one that has not begun waits as long as the queue may last.
+    answer for *resume_seconds*; one that has not begun waits as long as the queue may last.  *shadow*
+    is asked about every request and decides none.
     """
 
     def __init__(
@@ -58,11 +62,13 @@ class Dispatcher:
         balancer: Balancer,
         admission: Admission | None = None,
         *,
+        shadow: Shadow | None = None,
         failures: int = 3,
         resume_seconds: float = 30.0,
     ) -> None:
         self._backends = backends
         self._balancer = balancer
+        self._shadow = shadow
         self._admission = admission or Admission()
         self._tallies = Tallies()
         self._patience = Patience(
@@ -142,6 +148,7 @@ class Dispatcher:
             session=request.session,
             prompt_tokens=estimated_tokens(request.prompt),
             max_tokens=request.max_tokens,
+            blocks=blocks_of(request.prompt),
         )
         errand = self._errand(demand, ability, route)
         transcript = Transcript(request)
@@ -149,11 +156,11 @@ class Dispatcher:
         async def fetch(send: Callable[[Delta], Awaitable[None]]) -> None:
             while not transcript.finished:
                 place, candidate = await errand.choose(transcript.accepts, begun=transcript.begun)
-                with errand.attempt(place, candidate) as attempt:
+                with errand.attempt(place, candidate, resumed=transcript.begun) as attempt:
                     errand.route.resumed += transcript.begun
                     async with place.backend.generate(transcript.request_for(place)) as deltas:
                         async for delta in deltas:
-                            attempt.read()
+                            attempt.note(delta)
                             news = transcript.take(delta)
                             attempt.finished = transcript.finished
                             if news is not None:
@@ -191,7 +198,11 @@ class Dispatcher:
 
         route = route if route is not None else Route()
         route.model = places()[0].card.name
-        return Errand(demand, places, self._balancer, self._tallies, self._patience, route, passage.relayed)
+        demand = msgspec.structs.replace(demand, expected_tokens=self._tallies.expected_tokens(route.model))
+        relayed = passage.relayed
+        return Errand(
+            demand, places, self._balancer, self._tallies, self._patience, route, relayed=relayed, shadow=self._shadow
+        )
 
     @asynccontextmanager
     async def _admitted(self, errand: Errand, asker: Asker, priority: int = 0) -> AsyncGenerator[None]:
@@ -207,6 +218,8 @@ class Dispatcher:
         try:
             async with admission as route.queue_seconds:
                 entered = True
+                waiting = self._admission.waiting(route.model)
+                errand.demand = msgspec.structs.replace(errand.demand, waiting=waiting)
                 yield
         finally:
             if not entered:

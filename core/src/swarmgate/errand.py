@@ -11,7 +11,9 @@ from typing import TypeVar
 import anyio
 import structlog
 
+from swarmgate.chat import Delta
 from swarmgate.contracts import Balancer
+from swarmgate.decisions import Decision, Hindrance
 from swarmgate.errors import (
     PASSING,
     NoCandidate,
@@ -21,14 +23,20 @@ from swarmgate.errors import (
     SwarmgateError,
     Unreachable,
 )
-from swarmgate.nouns import Candidate, Demand
-from swarmgate.places import Place, Tallies
+from swarmgate.nouns import Candidate, Demand, Pick
+from swarmgate.places import Place
+from swarmgate.shadow import Shadow
+from swarmgate.tallies import Entry, Tallies
 from swarmgate.ways import preferred
 
 T = TypeVar("T")
 _DOUBLINGS = 5
 #: So many pieces after a failure it is forgotten.
 _FORGIVEN_AFTER = 8
+#: Decisions kept of one request; a place that goes on saying that it starts is asked many times.
+_DECISIONS = 32
+#: Hindrances that may pass while a request waits.
+_PASSING_BY: frozenset[Hindrance] = frozenset({"not ready", "resting"})
 
 
 @dataclass(slots=True)
@@ -37,7 +45,8 @@ class Route:
 
     *model* is the card's name, whatever alias was asked for; *worker* is the backend that
     answered last, or the node behind it; *attempts* counts the backends asked, *resumed* how often a begun answer was
-    carried on; *reason* is the last failure on the way.
+    carried on; *reason* is the last failure on the way.  *decisions* are one for each attempt, in
+    order (the last 32), and one more if the request was given up because nobody was left to ask.
     """
 
     model: str = ""
@@ -46,6 +55,7 @@ class Route:
     resumed: int = 0
     queue_seconds: float = 0.0
     reason: str = ""
+    decisions: list[Decision] = field(default_factory=list[Decision])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +75,21 @@ class Patience:
 class Attempt:
     """One backend's try at a request; once *finished*, a failure changes nothing for the caller."""
 
-    name: str
     tallies: Tallies
-    tokens: int
+    entry: Entry
     finished: bool = False
 
-    def read(self) -> None:
-        """Count the prompt as read, once."""
-        self.tallies.read(self.name, self.tokens)
-        self.tokens = 0
+    def note(self, delta: Delta) -> None:
+        """Count what has come; the first token or text says that the prompt has been read."""
+        said = len(delta.token_ids) or bool(delta.text or delta.reasoning or delta.tool_calls)
+        if said:
+            self.tallies.wrote(self.entry, said, anyio.current_time())
+        if delta.finish is not None:
+            self.entry.length = (delta.usage.completion_tokens if delta.usage else 0) or self.entry.written
+
+    def answered(self) -> None:
+        """Count the prompt as read: the answer has come in one piece."""
+        self.tallies.read(self.entry, anyio.current_time())
 
 
 @dataclass(slots=True)
@@ -91,6 +107,7 @@ class Errand:
     patience: Patience
     route: Route = field(default_factory=Route)
     relayed: bool = False
+    shadow: Shadow | None = None
     _spent: set[str] = field(default_factory=set[str], init=False)
     _failures: int = field(default=0, init=False)
     _refusals: dict[str, tuple[int, float]] = field(default_factory=dict[str, tuple[int, float]], init=False)
@@ -118,34 +135,42 @@ class Errand:
             self._give_up_at = anyio.current_time() + seconds
         while True:
             now = anyio.current_time()
-            hopeful = [place for place in self.places() if place.name not in self._spent or not place.health.ready]
-            fitting = {place.name: place for place in hopeful if fits(place)}
-            rested = [place for name, place in fitting.items() if self._rested(name, now)]
-            able = {place.name: place for place in preferred(rested, relayed=self.relayed)}
+            able: dict[str, Place] = {}
+            hindered: dict[str, Hindrance] = {}
+            places = self.places()
+            for place in places:
+                hindrance = self._hindrance(place, fits, now)
+                if hindrance is None:
+                    able[place.name] = place
+                else:
+                    hindered[place.name] = hindrance
+            best = {place.name for place in preferred(able.values(), relayed=self.relayed)}
+            hindered |= dict.fromkeys(able.keys() - best, "longer way")
+            able = {name: place for name, place in able.items() if name in best}
             if able:
-                candidate = self._pick(able)
+                candidate = self._pick(able, hindered)
                 return able[candidate.name], candidate
-            if begun and self._comes_nearer(fitting.values()):
+            fitting = [place for place in places if hindered.get(place.name) in _PASSING_BY]
+            if begun and self._comes_nearer(fitting):
                 self._give_up_at = now + self.patience.resume_seconds
             waited_out = now >= self._give_up_at
-            if self._last is not None and (not fitting or (waited_out and not isinstance(self._last, Unreachable))):
-                raise self._last
-            if waited_out:
-                last = "" if self._last is None else f"; the last to be asked: {self._last}"
-                raise NoCandidate(f"nobody who serves {self.demand.model!r} became ready in time{last}")
+            if waited_out or (self._last is not None and not fitting):
+                error = self._why_given_up(waited_out=waited_out and bool(fitting))
+                self._decide(Decision(chosen="", reason=str(error), hindered=tuple(hindered.items())))
+                raise error
             await anyio.sleep(self.patience.poll_seconds)
 
     @contextmanager
-    def attempt(self, place: Place, candidate: Candidate) -> Generator[Attempt]:
+    def attempt(self, place: Place, candidate: Candidate, *, resumed: bool = False) -> Generator[Attempt]:
         """Count the try at *place* while it lasts, and report its outcome to the balancer, once.
 
-        A passing failure is swallowed as long as another try may help.
+        *resumed* says that the place is to go on with a begun answer.  A passing failure is swallowed as
+        long as another try may help.
         """
         began, failed = anyio.current_time(), False
-        attempt = Attempt(place.name, self.tallies, self.demand.prompt_tokens)
+        attempt = Attempt(self.tallies, self.tallies.begin(place, self.demand, began, resumed=resumed))
         self.route.worker = place.card.node or place.name
         self.route.attempts += 1
-        self.tallies.begin(place.name, attempt.tokens)
         try:
             yield attempt
         except PASSING as error:
@@ -163,17 +188,18 @@ class Errand:
                 raise
             raise PluginError(f"backend {place.name!r} raised {type(error).__name__}: {error}") from error
         finally:
-            attempt.read()
             now = anyio.current_time()
-            self.tallies.end(place.name, now, failed=failed)
+            self.tallies.end(attempt.entry, now, failed=failed)
             self._report(candidate, now - began, failed=failed)
 
     async def run(self, ask: Callable[[Place], Awaitable[T]]) -> T:
         """Return what *ask* gets from the first place that does not fail."""
         while True:
             place, candidate = await self.choose()
-            with self.attempt(place, candidate):
-                return await ask(place)
+            with self.attempt(place, candidate) as attempt:
+                answer = await ask(place)
+                attempt.answered()
+                return answer
 
     def progress(self) -> None:
         """Learn that the answer has moved on: the next failure has all the time again.
@@ -196,24 +222,59 @@ class Errand:
                 self._loaded[place.name] = place.health.progress
         return nearer
 
+    def _hindrance(self, place: Place, fits: Callable[[Place], bool], now: float) -> Hindrance | None:
+        """Return why *place* cannot be asked now, None if it can."""
+        if place.health.ready and place.name in self._spent:
+            return "spent"
+        if not fits(place):
+            return "wrong weights"
+        if not place.health.ready:
+            return "not ready"
+        return None if self._rested(place.name, now) else "resting"
+
+    def _why_given_up(self, *, waited_out: bool) -> SwarmgateError:
+        """Return the last failure, or where nobody could be reached while others were waited for, that."""
+        if self._last is not None and not (waited_out and isinstance(self._last, Unreachable)):
+            return self._last
+        last = "" if self._last is None else f"; the last to be asked: {self._last}"
+        return NoCandidate(f"nobody who serves {self.demand.model!r} became ready in time{last}")
+
     def _rested(self, name: str, now: float) -> bool:
         """Return whether *name* may be asked: after each refusal it is left alone for twice as long."""
         refusals, last = self._refusals.get(name, (0, -math.inf))
         return now - last >= self.patience.poll_seconds * 2 ** min(refusals, _DOUBLINGS)
 
-    def _pick(self, able: dict[str, Place]) -> Candidate:
+    def _pick(self, able: dict[str, Place], hindered: dict[str, Hindrance]) -> Candidate:
         now = anyio.current_time()
-        candidates = [self.tallies.candidate(place, now) for place in able.values()]
+        candidates = [self.tallies.candidate(place, now, self.demand) for place in able.values()]
         who = type(self.balancer).__name__
         try:
-            candidate = self.balancer.pick(self.demand, candidates)
+            pick = self.balancer.pick(self.demand, candidates)
         except Exception as error:
             raise PluginError(f"balancer {who} raised {type(error).__name__}: {error}") from error
+        if not isinstance(pick, Pick):  # pyright: ignore[reportUnnecessaryIsInstance]  # what plugins return is not checked
+            raise PluginError(f"balancer {who} returned a {type(pick).__name__}, expected a Pick of one candidate")
+        candidate = pick.candidate
         if candidate not in candidates:
             raise PluginError(
                 f"balancer {who} picked {candidate!r}, which is none of the {len(candidates)} candidates it was given"
             )
+        shadow = "" if self.shadow is None else self.shadow.compare(self.demand, candidates, candidate)
+        self._decide(
+            Decision(
+                chosen=candidate.name,
+                reason=pick.reason if len(candidates) > 1 else "only candidate",
+                candidates=tuple(candidates),
+                scores=pick.scores if len(pick.scores) == len(candidates) else (),
+                hindered=tuple(hindered.items()),
+                shadow=shadow,
+            )
+        )
         return candidate
+
+    def _decide(self, decision: Decision) -> None:
+        self.route.decisions.append(decision)
+        del self.route.decisions[:-_DECISIONS]
 
     def _consider(self, place: Place, error: SwarmgateError) -> None:
         """Raise *error*, if it was the last straw; remember it otherwise."""
@@ -244,6 +305,8 @@ class Errand:
         )
 
     def _report(self, candidate: Candidate, seconds: float, *, failed: bool) -> None:
+        if self.shadow is not None:
+            self.shadow.observe(candidate, seconds=seconds, failed=failed)
         try:
             self.balancer.observe(candidate, seconds=seconds, failed=failed)
         except Exception as error:  # noqa: BLE001  # a deaf balancer spoils no answer

@@ -6,7 +6,7 @@ code an HTTP status.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import anyio.to_thread
@@ -19,7 +19,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from swarmgate.chat import ModelCard, Usage
@@ -83,6 +83,10 @@ class Metrics:
     def watch(self, standing: Standing) -> None:
         """Report the queue, the slots and the readiness of *standing* at each scrape."""
         self.registry.register(_StandingCollector(standing))
+
+    def watch_shadow(self, counts: Mapping[bool, int]) -> None:
+        """Report at each scrape how often the shadow balancer agreed (True), and how often not (False)."""
+        self.registry.register(_ShadowCollector(counts))
 
     def began(self) -> None:
         """Count a request as in flight."""
@@ -149,6 +153,18 @@ class _StandingCollector(Collector):
             slots.add_metric([card.name, "busy"], busy)
             slots.add_metric([card.name, "free"], card.slots - busy)
         yield slots
+
+
+class _ShadowCollector(Collector):
+    def __init__(self, counts: Mapping[bool, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        what = "Picks of which the shadow balancer would have made the same, or another."
+        family = CounterMetricFamily("gateway_balancer_shadow", what, labels=["agrees"])
+        for agrees, count in self._counts.items():
+            family.add_metric([str(agrees).lower()], count)
+        yield family
 
 
 def _family(

@@ -76,13 +76,17 @@ class Loan(Word, frozen=True):
 class Candidate(Word, frozen=True):
     """One place a request may go, as a balancer sees it.
 
-    Rates are tokens per second, 0 when unknown; *rtt* is in seconds; *failures* is a decayed
-    share of recent failures in [0, 1]; *cached_prefix* is how many tokens of this very prompt
-    the place likely still holds.
+    *in_flight* are the requests under way there, *writing* of them have had their prompt read;
+    *queued_tokens* are the prompt tokens that have yet to be read, without those it holds.  Rates
+    are tokens per second, 0 when unknown: *prefill_rate* of the whole place, *decode_rate* of one
+    answer.  *rtt* is what passes besides, in seconds, before a first piece can come; *failures* is a
+    decayed share of recent failures in [0, 1]; *cached_prefix* is how many tokens of this very
+    prompt the place likely still holds.  Of the *labels*, ``weight`` is its share in taking turns.
     """
 
     name: str
     in_flight: int = 0
+    writing: int = 0
     slots: int = 1
     queued_tokens: int = 0
     prefill_rate: float = 0.0
@@ -99,12 +103,34 @@ class Demand(Word, frozen=True):
     *session* is the key the client named its conversation by (``X-Session-ID``, else
     ``prompt_cache_key``, else ``user``), empty if it named none.  *prompt_tokens* is an estimate
     until a backend has counted; *max_tokens* is None where the client set no limit.
+    *expected_tokens* is how long answers of this model have been lately, 0 where nobody knows.
+    *waiting* is how many others wait for a slot of this model, and go on waiting if this request
+    takes one that is not free yet while another is.
+    *blocks* name the prompt's beginnings, each a hash over all of the prompt up to its end: two
+    prompts that begin alike have their first ones in common.
     """
 
     model: str
     session: str = ""
     prompt_tokens: int = 0
     max_tokens: int | None = None
+    expected_tokens: int = 0
+    waiting: int = 0
+    blocks: tuple[int, ...] = ()
+
+
+class Pick(Word, frozen=True):
+    """A balancer's choice and its grounds.
+
+    *reason* is for people, in a few words ("least loaded", "prefix of 512 tokens").  *scores* are
+    one for each of the candidates, in the order they were given, lower is better; empty if the
+    balancer does not score.  The best score need not be the one picked: a trial, or lots, may be
+    the reason.
+    """
+
+    candidate: Candidate
+    reason: str = ""
+    scores: tuple[float, ...] = ()
 
 
 class Health(Word, frozen=True):

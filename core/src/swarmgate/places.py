@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from swarmgate.chat import Ability, ModelCard
 from swarmgate.contracts import Backend
 from swarmgate.errors import NoCandidate, Starting, Unavailable, UnknownModel, Unsupported
-from swarmgate.nouns import Candidate, Health
-
-#: Old outcomes count half after so many seconds, and after so many newer outcomes.
-_HALF_SECONDS = 30.0
-_HALF_OUTCOMES = 3.0
+from swarmgate.nouns import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,59 +110,3 @@ def _reasons(places: Iterable[Place]) -> str:
 def _describe(health: Health) -> str:
     reason = "ready" if health.ready else health.reason or "not ready"
     return reason if health.progress is None else f"{reason} ({health.progress:.0%})"
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What is under way in one place, and its failures: a share, and what share of it is known."""
-
-    in_flight: int = 0
-    queued_tokens: int = 0
-    failed: float = 0.0
-    seen_at: float = -math.inf
-
-
-class Tallies:
-    """Counts what each place has under way, and remembers for a while what failed there."""
-
-    def __init__(self) -> None:
-        self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
-
-    def __repr__(self) -> str:
-        return f"<Tallies {sum(tally.in_flight for tally in self._tallies.values())} in flight>"
-
-    def candidate(self, place: Place, now: float) -> Candidate:
-        """Return *place* as a balancer sees it at the time *now*, in seconds."""
-        tally = self._tallies[place.name]
-        return Candidate(
-            name=place.name,
-            in_flight=tally.in_flight,
-            slots=max(place.card.slots, 1),
-            queued_tokens=tally.queued_tokens,
-            failures=self._failures(tally, now),
-        )
-
-    def begin(self, name: str, tokens: int) -> None:
-        """Count one more in flight, whose *tokens* have yet to be read."""
-        self._tallies[name].in_flight += 1
-        self._tallies[name].queued_tokens += tokens
-
-    def read(self, name: str, tokens: int) -> None:
-        """Count *tokens* as read."""
-        self._tallies[name].queued_tokens -= tokens
-
-    def end(self, name: str, now: float, *, failed: bool) -> None:
-        """Count one less in flight, and how it went."""
-        tally = self._tallies[name]
-        tally.in_flight -= 1
-        kept = 0.5 ** (1 / _HALF_OUTCOMES)
-        tally.failed = self._failures(tally, now) * kept + failed * (1 - kept)
-        tally.seen_at = now
-
-    def in_flight(self, name: str) -> int:
-        """Return how many requests *name* has under way."""
-        return self._tallies[name].in_flight if name in self._tallies else 0
-
-    @staticmethod
-    def _failures(tally: _Tally, now: float) -> float:
-        return tally.failed * 0.5 ** ((now - tally.seen_at) / _HALF_SECONDS)

@@ -101,6 +101,8 @@ class Server(uvicorn.Server):
 def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door:
     metrics = Metrics(_RELEASE)
     metrics.watch(assembly.dispatcher)
+    if assembly.shadow is not None:
+        metrics.watch_shadow(assembly.shadow.counts)
     limits = Limits(
         api_keys=keys,
         cors_origins=settings.cors_origins,

@@ -17,8 +17,13 @@ WEIGHT = 4.0
 GAIN = 0.3
 #: Shares below this are forgotten, or a healed candidate would stay second choice for ever.
 FORGOTTEN = 0.02
+#: What a penalty multiplies at least: one second, or one request per slot.
+LEAST_LOAD = 1.0
 #: The share is never taken for higher than this, so that a penalty stays finite.
 HIGHEST = 0.95
+#: The share counts as this high at least while the last that was heard is a failure: among places with long queues one
+#: that is idle, because it fails fast, would still look the better choice after its first few failures.
+FAILING = 0.8
 #: How many picks a candidate is left alone after it failed, at first and at most.
 FIRST_REST = 16
 LONGEST_REST = 256
@@ -32,13 +37,14 @@ class _Record:
     rest: int = FIRST_REST
     left: int = FIRST_REST
     on_trial: bool = False
+    failing: bool = False
 
 
 class Setbacks:
     """Remembers how candidates failed; one per balancer.
 
-    Call :meth:`observe` from the balancer's own, multiply what a candidate's load seems to be by
-    its :meth:`penalty`, and let :meth:`due` overrule the choice now and then.
+    Call :meth:`observe` from the balancer's own, :meth:`weigh` what a candidate's load seems to be
+    (or multiply it by its :meth:`penalty`), and let :meth:`due` overrule the choice now and then.
     """
 
     def __init__(self, *, limit: int = 4096) -> None:
@@ -56,6 +62,7 @@ class Setbacks:
                 return
             record = _Record()
         record.share += GAIN * (float(failed) - record.share)
+        record.failing = failed
         if record.share < FORGOTTEN:
             return
         if not failed:
@@ -76,10 +83,20 @@ class Setbacks:
         """
         record = self._records.get(candidate.name)
         share = max(record.share if record else 0.0, candidate.failures)
+        if record and record.failing:
+            share = max(share, FAILING)
         if share < FORGOTTEN:
             return 1.0
         share = min(share, HIGHEST)
         return 1.0 + WEIGHT * share / (1.0 - share)
+
+    def weigh(self, candidate: Candidate, load: float) -> float:
+        """Return *load* as it is to be compared: multiplied by the penalty, and then at least one of its unit.
+
+        An idle place's load, in seconds or in requests per slot, may be next to nothing, and so would be any multiple.
+        """
+        penalty = self.penalty(candidate)
+        return load if penalty <= 1.0 else max(load, LEAST_LOAD) * penalty
 
     def due(self, candidates: Sequence[Candidate]) -> Candidate | None:
         """Return one that has rested long enough since it failed and should be tried, if any has.

@@ -331,3 +331,16 @@ def test_a_federated_gateway_has_a_part_for_its_peers(
     blueprint = drawn("backend = []\n" + federated)
     assert (blueprint.peer and blueprint.peer.name, blueprint.of(BACKEND)) == ("openai", ())
     assert faults("backend = []\n") == ["near.toml:1: there has to be a backend; leave this out for the default"]
+
+
+def test_a_shadow_is_a_balancer_with_its_own_defaults(drawn: Draw, faults: Faults) -> None:
+    """It fills no slot, does not share the options of the one in charge, and an unknown one is named at its line."""
+    text = MODEL + '[balancer]\nuse = "least_loaded"\nseed = 7\n[gateway]\nshadow = "least_loaded"\n'
+    blueprint = drawn(text)
+    assert blueprint.shadow is not None
+    assert (blueprint.shadow.part.name, blueprint.shadow.options.seed) == ("least_loaded", None)  # type: ignore[attr-defined]
+    assert blueprint.shadow.origin == "near.toml:8"
+    assert len(blueprint.of(BALANCER)) == 1
+    assert drawn(MODEL).shadow is None
+    (fault,) = faults(MODEL + '[gateway]\nshadow = "least_loded"\n')
+    assert fault.startswith("near.toml:5: shadow: no balancer is called 'least_loded'")

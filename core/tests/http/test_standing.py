@@ -81,3 +81,13 @@ async def test_version_and_metrics(make_door: MakeDoor) -> None:
         "process_resident_memory_bytes",
     ):
         assert line in text
+
+
+async def test_the_shadows_agreement_is_scraped(make_door: MakeDoor) -> None:
+    """Both counts are there from the start, and read anew at each scrape."""
+    door, counts = make_door(EchoBackend()), {True: 0, False: 0}
+    door.metrics.watch_shadow(counts)
+    counts[False] = 3
+    text = (await get(door, "/metrics")).content.decode()
+    assert 'gateway_balancer_shadow_total{agrees="true"} 0.0' in text
+    assert 'gateway_balancer_shadow_total{agrees="false"} 3.0' in text

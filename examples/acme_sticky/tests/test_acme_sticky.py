@@ -26,19 +26,29 @@ def test_a_session_stays() -> None:
     """A conversation's requests go where its first one went, though that place is busier now."""
     sticky = Sticky()
     first = sticky.pick(a_demand(session="s"), [a_candidate("a"), a_candidate("b", in_flight=1)])
-    assert first.name == "a"
+    assert first.candidate.name == "a"
     for _ in range(10):
         pick = sticky.pick(a_demand(session="s"), [a_candidate("a", in_flight=1), a_candidate("b")])
-        assert pick.name == "a"
+        assert pick.candidate.name == "a"
+
+
+def test_a_pick_says_why() -> None:
+    """Whether a place was the session's own, the least busy one, or on trial, is told."""
+    sticky = Sticky()
+    both = [a_candidate("a"), a_candidate("b")]
+    assert [sticky.pick(a_demand(session="s"), both).reason for _ in range(2)] == [
+        "least busy",
+        "the session's own place",
+    ]
 
 
 def test_a_session_moves_when_its_place_is_gone_and_stays_there() -> None:
     """The next place becomes its own, even when the first one comes back."""
     sticky = Sticky()
     a, b = a_candidate("a"), a_candidate("b")
-    assert sticky.pick(a_demand(session="s"), [a]).name == "a"
-    assert sticky.pick(a_demand(session="s"), [b]).name == "b"
-    assert sticky.pick(a_demand(session="s"), [a, b]).name == "b"
+    assert sticky.pick(a_demand(session="s"), [a]).candidate.name == "a"
+    assert sticky.pick(a_demand(session="s"), [b]).candidate.name == "b"
+    assert sticky.pick(a_demand(session="s"), [a, b]).candidate.name == "b"
 
 
 def test_a_session_moves_when_its_place_is_too_busy() -> None:
@@ -46,9 +56,9 @@ def test_a_session_moves_when_its_place_is_too_busy() -> None:
     sticky = Sticky(StickyOptions(spare_requests=2.0))
     sticky.pick(a_demand(session="s"), [a_candidate("a")])
     within = [a_candidate("a", in_flight=2), a_candidate("b")]
-    assert sticky.pick(a_demand(session="s"), within).name == "a"
+    assert sticky.pick(a_demand(session="s"), within).candidate.name == "a"
     beyond = [a_candidate("a", in_flight=3), a_candidate("b")]
-    assert sticky.pick(a_demand(session="s"), beyond).name == "b"
+    assert sticky.pick(a_demand(session="s"), beyond).candidate.name == "b"
 
 
 def test_without_a_session_the_least_busy_is_picked() -> None:
@@ -56,7 +66,7 @@ def test_without_a_session_the_least_busy_is_picked() -> None:
     sticky = Sticky()
     for busy in (0, 5):
         candidates = [a_candidate("a", in_flight=busy), a_candidate("b", in_flight=3)]
-        assert sticky.pick(a_demand(), candidates).name == ("b" if busy else "a")
+        assert sticky.pick(a_demand(), candidates).candidate.name == ("b" if busy else "a")
     assert repr(sticky) == "<Sticky with 0 sessions>"
 
 
@@ -66,7 +76,7 @@ def test_models_are_told_apart() -> None:
     sticky.pick(a_demand("m1", session="s"), [a_candidate("a")])
     sticky.pick(a_demand("m2", session="s"), [a_candidate("b")])
     both = [a_candidate("a"), a_candidate("b")]
-    assert [sticky.pick(a_demand(model, session="s"), both).name for model in ("m1", "m2")] == ["a", "b"]
+    assert [sticky.pick(a_demand(model, session="s"), both).candidate.name for model in ("m1", "m2")] == ["a", "b"]
 
 
 def test_sessions_leave_a_place_that_fails() -> None:
@@ -75,7 +85,7 @@ def test_sessions_leave_a_place_that_fails() -> None:
     sticky.pick(a_demand(session="s"), [a_candidate("a")])
     picks = Counter[str]()
     for _ in range(100):
-        pick = sticky.pick(a_demand(session="s"), [a_candidate("a"), a_candidate("b")])
+        pick = sticky.pick(a_demand(session="s"), [a_candidate("a"), a_candidate("b")]).candidate
         sticky.observe(pick, seconds=0.002, failed=pick.name == "a")
         picks[pick.name] += 1
     assert picks["a"] < 10
@@ -88,7 +98,7 @@ def test_the_memory_is_bounded() -> None:
     both = [a_candidate("a", in_flight=1), a_candidate("b")]
     for number in range(100):
         sticky.pick(a_demand(session=str(number)), both)
-        assert sticky.pick(a_demand(session="goes on"), both).name == "a"
+        assert sticky.pick(a_demand(session="goes on"), both).candidate.name == "a"
     assert repr(sticky) == "<Sticky with 3 sessions>"
 
 

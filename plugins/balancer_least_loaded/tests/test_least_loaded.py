@@ -3,10 +3,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from swarmgate.api import Balancer, Candidate, Demand
 from swarmgate.testing import BalancerContract, PluginContract
-from swarmgate_balancer_least_loaded.least_loaded import LeastLoaded, seconds_to_begin, shortest_queue
+from swarmgate_balancer_least_loaded.least_loaded import LeastLoaded
 
 DEMAND = Demand(model="m", prompt_tokens=100)
 
@@ -25,7 +26,7 @@ def balancer() -> LeastLoaded:
 
 
 def shares(subject: LeastLoaded, given: list[Candidate], demand: Demand = DEMAND) -> Counter[str]:
-    return Counter(subject.pick(demand, given).name for _ in range(200))
+    return Counter(subject.pick(demand, given).candidate.name for _ in range(200))
 
 
 def test_fewest_in_flight_per_slot() -> None:
@@ -36,7 +37,6 @@ def test_fewest_in_flight_per_slot() -> None:
         Candidate(name="c", in_flight=2),
     ]
     assert shares(balancer(), given) == {"b": 200}
-    assert shortest_queue(given[1]) == 0.5
 
 
 def test_lots_among_equals() -> None:
@@ -76,21 +76,24 @@ def test_a_cached_prompt_is_work_already_done() -> None:
     assert shares(balancer(), given, Demand(model="m", prompt_tokens=2000)) == {"warm": 200}
 
 
-@pytest.mark.parametrize(
-    ("candidate", "expected"),
-    [
-        (Candidate(name="a", prefill_rate=100), 1.0),
-        (Candidate(name="a", prefill_rate=100, queued_tokens=300), 4.0),
-        (Candidate(name="a", prefill_rate=100, queued_tokens=300, in_flight=1, slots=2), 4.15),
-        (Candidate(name="a", queued_tokens=300), 8.0),
-        (Candidate(name="a", in_flight=2, slots=4), 6.15),
-        (Candidate(name="a", prefill_rate=100, in_flight=9, slots=1), 1.0 + 0.15 * 99),
-    ],
-)
-def test_the_formula(candidate: Candidate, expected: float) -> None:
-    """Silent places hold the mean prompt per request; a missing rate is the others' mean."""
-    seconds = seconds_to_begin(candidate, DEMAND, mean_prompt=100, mean_rate=50)
-    assert seconds == pytest.approx(expected)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=6))
+def test_nobody_busier_is_ever_picked(busy: list[tuple[int, int]]) -> None:
+    """Whatever the queues and slots, the score of the one picked is the least of all."""
+    given = [Candidate(name=str(n), in_flight=flying, slots=slots) for n, (flying, slots) in enumerate(busy)]
+    pick = balancer().pick(DEMAND, given)
+    assert pick.scores[given.index(pick.candidate)] == min(pick.scores)
+
+
+def test_a_pick_says_why() -> None:
+    """The one least loaded, a lot among several, or a trial."""
+    subject, idle = balancer(), [Candidate(name=name) for name in "ab"]
+    assert subject.pick(DEMAND, idle).reason == "lot among the least loaded"
+    busy = [Candidate(name="a"), Candidate(name="b", in_flight=1)]
+    pick = subject.pick(DEMAND, busy)
+    assert (pick.candidate.name, pick.reason, pick.scores) == ("a", "least loaded", (1.0, 2.0))
+    subject.observe(busy[0], seconds=0.1, failed=True)
+    reasons = [subject.pick(DEMAND, busy).reason for _ in range(20)]
+    assert reasons.count("failed lately; tried again") == 1
 
 
 def test_a_black_hole_does_not_look_idle() -> None:
@@ -100,7 +103,7 @@ def test_a_black_hole_does_not_look_idle() -> None:
     healthy: list[Candidate] = []
     for _ in range(1000):
         given = [Candidate(name=name, in_flight=flying[name], slots=4) for name in "abx"]
-        pick = subject.pick(DEMAND, given)
+        pick = subject.pick(DEMAND, given).candidate
         picks.append(pick.name)
         if pick.name == "x":
             subject.observe(pick, seconds=0.002, failed=True)
@@ -115,7 +118,7 @@ def test_a_black_hole_does_not_look_idle() -> None:
     assert "x" in picks[500:]
     idle = [Candidate(name=name) for name in "abx"]
     for _ in range(1000):
-        subject.observe(subject.pick(DEMAND, idle), seconds=1.0, failed=False)
+        subject.observe(subject.pick(DEMAND, idle).candidate, seconds=1.0, failed=False)
     assert shares(subject, idle)["x"] > 40
 
 

@@ -16,7 +16,7 @@ from swarmgate.config.layers import PREFIX, KeyReader, Layer, Sources, read_keys
 from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend
 from swarmgate.errors import ConfigError, PluginError
-from swarmgate.parts import BACKEND, SLOTS, WORKER, Options, Part, Slot
+from swarmgate.parts import BACKEND, BALANCER, SLOTS, WORKER, Options, Part, Slot
 from swarmgate.plugins import Catalogue, Entry
 
 #: Where a value comes from that nobody gave.
@@ -49,12 +49,14 @@ class Blueprint:
 
     *origins* says where each setting came from, by its name.  ``settings.api_keys`` holds the keys
     of ``settings.api_key_file`` too.  *peer* is what asks the gateways of the ledger, None if nobody shall.
+    *shadow* is the balancer that ``settings.shadow`` names, with its options as they are by themselves.
     """
 
     settings: Settings = field(default_factory=Settings)
     choices: tuple[Choice, ...] = ()
     origins: Mapping[str, str] = field(default_factory=lambda: _NOWHERE)
     peer: Part[Any, Backend] | None = None
+    shadow: Choice | None = None
 
     def of(self, slot: Slot[Any]) -> tuple[Choice, ...]:
         """Return the choices for *slot*, in the order of the configuration."""
@@ -99,6 +101,7 @@ class _Draft:
         self.read = read
         self.local = local
         self.faults: list[Fault] = list(sources.faults)
+        self.settings_given: dict[str, Given] = {}
 
     def finish(self) -> Blueprint:
         self._tables_are_known()
@@ -109,9 +112,10 @@ class _Draft:
             choices += self._fill(slot, elsewhere=settings.federated or nodes)
             choices += nodes if slot is BACKEND else ()
         peer = self._peer(settings, origins["peer_backend"]) if settings.federated else None
+        shadow = self._shadow(settings.shadow, origins["shadow"]) if settings.shadow else None
         if self.faults:
             raise FaultyConfig(self.faults)
-        return Blueprint(settings, tuple(choices), MappingProxyType(origins), peer)
+        return Blueprint(settings, tuple(choices), MappingProxyType(origins), peer, shadow)
 
     def finish_worker(self, name: str, flags: Mapping[str, Any]) -> tuple[Settings, Choice]:
         self._tables_are_known()
@@ -149,7 +153,7 @@ class _Draft:
                 self._fault(layer.place.at(name), f"{what}; {remedy}")
 
     def _settings(self) -> tuple[Settings, dict[str, str]]:
-        given: dict[str, Given] = {}
+        given = self.settings_given
         for layer in reversed(self.sources.files):
             table = layer.data.get(_SETTINGS, {})
             place = layer.place.at(_SETTINGS)
@@ -168,6 +172,15 @@ class _Draft:
             except ConfigError as error:
                 self._fault(given["api_key_file"].place, f"api_key_file {settings.api_key_file!r}: {error}")
         return settings, {name: str(given[name].place) if name in given else DEFAULT for name in fields}
+
+    def _shadow(self, name: str, origin: str) -> Choice | None:
+        place = self.settings_given["shadow"].place
+        try:
+            entry = self.catalogue.find(BALANCER, name)
+        except PluginError as error:
+            self._fault(place, f"shadow: {error}")
+            return None
+        return self._decode(entry, {}, place, origin=origin)
 
     def _nodes(self, settings: Settings) -> Iterator[Choice]:
         """Yield a backend for each URL of ``--node``, or failing that ``GATEWAY_NODES``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from swarmgate.api import Balancer, Candidate, Demand
+from swarmgate.api import Balancer, Candidate, Demand, Pick
 from swarmgate.testing.makers import a_candidate, a_demand
 
 _NAMES = st.text("abcdef-", min_size=1, max_size=3)
@@ -21,6 +22,7 @@ _CANDIDATE = st.builds(
     Candidate,
     name=_NAMES,
     in_flight=st.integers(0, 1000),
+    writing=st.integers(0, 1000),
     slots=st.integers(0, 64),
     queued_tokens=_COUNTS,
     prefill_rate=_RATES,
@@ -32,7 +34,14 @@ _CANDIDATE = st.builds(
 )
 _CANDIDATES = st.lists(_CANDIDATE, min_size=1, max_size=6, unique_by=lambda candidate: candidate.name)
 _DEMAND = st.builds(
-    Demand, model=_NAMES, session=st.text(max_size=4), prompt_tokens=_COUNTS, max_tokens=st.none() | _COUNTS
+    Demand,
+    model=_NAMES,
+    session=st.text(max_size=4),
+    prompt_tokens=_COUNTS,
+    max_tokens=st.none() | _COUNTS,
+    expected_tokens=_COUNTS,
+    waiting=st.integers(0, 1000),
+    blocks=st.lists(st.integers(0, 2**64 - 1), max_size=3).map(tuple),
 )
 _HISTORY = st.lists(st.tuples(_DEMAND, _CANDIDATES, st.booleans()), max_size=6)
 
@@ -73,8 +82,19 @@ class BalancerContract:
         for given_as in (candidates, tuple(candidates)):
             for _ in range(20):
                 pick = balancer.pick(a_demand(), given_as)
-                assert pick in candidates
-                balancer.observe(pick, seconds=0.1, failed=False)
+                assert chosen(pick) in candidates
+                balancer.observe(pick.candidate, seconds=0.1, failed=False)
+
+    def test_explains_itself(self, balancer: Balancer) -> None:
+        """A pick has a reason of a few words, and as many scores as there are candidates, or none."""
+        for count in (1, 2, 5):
+            candidates = [a_candidate(f"n{number}", in_flight=number) for number in range(count)]
+            for session in ("", "s"):
+                pick = balancer.pick(a_demand(session=session, prompt_tokens=100), candidates)
+                assert 0 < len(pick.reason) <= 120
+                assert "\n" not in pick.reason
+                assert len(pick.scores) in {0, count}
+                balancer.observe(pick.candidate, seconds=0.1, failed=False)
 
     def test_leaves_the_candidates_as_they_were(self, balancer: Balancer) -> None:
         """The list is the caller's: neither its order nor its length changes."""
@@ -89,7 +109,7 @@ class BalancerContract:
         for names in ("ab", "c", "a", "bc", "abc", "x"):
             candidates = [a_candidate(name) for name in names]
             for session in ("", "s"):
-                assert balancer.pick(a_demand(session=session), candidates) in candidates
+                assert chosen(balancer.pick(a_demand(session=session), candidates)) in candidates
 
     @pytest.mark.parametrize("failed", [True, False])
     def test_any_outcome_may_be_observed(self, balancer: Balancer, failed: bool) -> None:  # noqa: FBT001 -- a parameter
@@ -97,18 +117,20 @@ class BalancerContract:
         a, b = a_candidate("a"), a_candidate("b")
         picks = [balancer.pick(a_demand(), [a, b]) for _ in range(4)]
         for pick in reversed(picks):
-            balancer.observe(pick, seconds=0.0, failed=failed)
-        assert balancer.pick(a_demand(), [a_candidate("c")]).name == "c"
+            balancer.observe(pick.candidate, seconds=0.0, failed=failed)
+        assert balancer.pick(a_demand(), [a_candidate("c")]).candidate.name == "c"
 
     @steady
     @given(_HISTORY)
     def test_any_figures_will_do(self, history: list[tuple[Demand, list[Candidate], bool]]) -> None:
-        """No rate, count, label or demand makes it raise or invent a candidate."""
+        """No rate, count, label or demand makes it raise, invent a candidate, or score what is no number."""
         balancer = self.make()
         for demand, candidates, failed in history:
             pick = balancer.pick(demand, candidates)
-            assert pick in candidates
-            balancer.observe(pick, seconds=0.1, failed=failed)
+            assert chosen(pick) in candidates
+            assert len(pick.scores) in {0, len(candidates)}
+            assert not any(map(math.isnan, pick.scores))
+            balancer.observe(pick.candidate, seconds=0.1, failed=failed)
 
     def test_does_not_block(self, balancer: Balancer) -> None:
         """Five hundred picks among fifty take far less than what one wait would."""
@@ -116,7 +138,7 @@ class BalancerContract:
         began = time.monotonic()
         for number in range(500):
             pick = balancer.pick(a_demand(session=str(number)), candidates)
-            balancer.observe(pick, seconds=0.1, failed=False)
+            balancer.observe(pick.candidate, seconds=0.1, failed=False)
         assert time.monotonic() - began < 5.0
 
     def test_a_black_hole_does_not_look_idle(self, balancer: Balancer) -> None:
@@ -128,6 +150,11 @@ class BalancerContract:
         assert "x" in picks[500:]
 
 
+def chosen(pick: Pick) -> Candidate:
+    """Return whom *pick* is of; what is no Pick at all fails the check, and is shown."""
+    return pick.candidate if isinstance(pick, Pick) else pick  # pyright: ignore[reportUnnecessaryIsInstance]  # foreign code
+
+
 def black_hole(balancer: Balancer, *, picks: int, demands: Sequence[Demand] = ()) -> list[str]:
     """Return the names picked where ``x`` fails at once and ``a`` and ``b`` always have work."""
     flying = Counter[str]()
@@ -136,7 +163,7 @@ def black_hole(balancer: Balancer, *, picks: int, demands: Sequence[Demand] = ()
     for number in range(picks):
         candidates = [a_candidate(name, in_flight=flying[name], slots=4) for name in "xab"]
         demand = demands[number % len(demands)] if demands else a_demand(prompt_tokens=100)
-        pick = balancer.pick(demand, candidates)
+        pick = balancer.pick(demand, candidates).candidate
         picked.append(pick.name)
         if pick.name == "x":
             balancer.observe(pick, seconds=0.002, failed=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import structlog
 from msgspec import Meta
-from swarmgate.api import Balancer, Candidate, Demand, Options, Part, PartContext, Setbacks, hookimpl
+from swarmgate.api import Balancer, Candidate, Demand, Options, Part, PartContext, Pick, Setbacks, hookimpl
 
 
 class StickyOptions(Options, frozen=True):
@@ -34,19 +34,20 @@ class Sticky:
     def __repr__(self) -> str:
         return f"<Sticky with {len(self._homes)} sessions>"
 
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
         """Return the session's own place, or the least busy one, which becomes its own."""
         least = min(candidates, key=self._load)
         key = (demand.model, demand.session)
         home = self._homes.pop(key, "")
         own = next((candidate for candidate in candidates if candidate.name == home), None)
         if own is not None and self._load(own) <= self._load(least) + self._options.spare_requests:
-            chosen = own
+            chosen, reason = own, "the session's own place"
         else:
             chosen = self._setbacks.due(candidates) or least
+            reason = "least busy" if chosen is least else "failed lately; tried again"
         if demand.session:
             self._remember(key, chosen.name)
-        return chosen
+        return Pick(candidate=chosen, reason=reason)
 
     def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
         """Make a place that fails look busy, so that its sessions move."""

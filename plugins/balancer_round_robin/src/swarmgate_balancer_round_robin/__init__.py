@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
-from math import inf
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from swarmgate.api import Balancer, Candidate, Demand, NoOptions, Part, PartContext, Setbacks, hookimpl
+from swarmgate.api import Balancer, Candidate, Demand, NoOptions, Part, PartContext, Pick, Setbacks, hookimpl, weight
 
 T = TypeVar("T")
 
@@ -21,9 +20,9 @@ class RoundRobin:
 
     At each pick every candidate's current value grows by its weight, the highest is picked, and
     the sum of the weights is taken off it: weights 5, 1, 1 give a a b a c a a, never a burst of
-    five.  The weight is the label ``weight``, else the number of slots, divided by the penalty for
-    recent failures (:class:`~swarmgate.api.Setbacks`), so one that fails fast gets a trickle, not
-    a turn.  Each model has turns of its own.
+    five.  The weight is the label ``weight``, 1 without one, divided by the penalty for recent
+    failures (:class:`~swarmgate.api.Setbacks`), so one that fails fast gets a trickle, not a turn.
+    Each model has turns of its own.  The scores of a pick are the values at that moment, negated.
     """
 
     def __init__(self) -> None:
@@ -33,30 +32,22 @@ class RoundRobin:
     def __repr__(self) -> str:
         return f"<RoundRobin over {len(self._turns)} models>"
 
-    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Candidate:
+    def pick(self, demand: Demand, candidates: Sequence[Candidate]) -> Pick:
         """Return the candidate whose turn it is."""
         current = self._turns.pop(demand.model, {})
         _remember(self._turns, demand.model, current, limit=MODELS)
         weights = [weight(candidate) / self._setbacks.penalty(candidate) for candidate in candidates]
         values = [current.pop(candidate.name, 0.0) + own for candidate, own in zip(candidates, weights, strict=True)]
         chosen = max(range(len(candidates)), key=values.__getitem__)
+        scores = tuple(-value for value in values)
         values[chosen] -= sum(weights)
         for candidate, value in zip(candidates, values, strict=True):
             _remember(current, candidate.name, value, limit=NAMES)
-        return candidates[chosen]
+        return Pick(candidate=candidates[chosen], reason="its turn", scores=scores)
 
     def observe(self, candidate: Candidate, *, seconds: float, failed: bool) -> None:
         """Give *candidate* fewer turns after failures, and its own again after successes."""
         self._setbacks.observe(candidate, failed=failed)
-
-
-def weight(candidate: Candidate) -> float:
-    """Return the label ``weight`` where it is a positive number, else the number of slots."""
-    with suppress(ValueError):
-        given = float(candidate.labels.get("weight", ""))
-        if 0.0 < given < inf:
-            return given
-    return float(max(candidate.slots, 1))
 
 
 def _remember(book: dict[str, T], key: str, value: T, *, limit: int) -> None:

@@ -5,10 +5,12 @@ Run as a program (``lenders.py FOLDER``) it lends until it is killed; it says wh
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +37,16 @@ def lending(folder: Path, name: str = "w") -> Generator[Lending]:
     process = subprocess.Popen(
         [sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
+    pid = 0
     try:
         assert process.stdout is not None
-        port, pid = process.stdout.readline().split()
-        yield Lending(worker_at(Endpoint("127.0.0.1", int(port)), name), process, int(pid))
+        port, pid = map(int, process.stdout.readline().split())
+        yield Lending(worker_at(Endpoint("127.0.0.1", port), name), process, pid)
     finally:
         process.kill()
+        if pid:
+            with suppress(ProcessLookupError):  # it ends by itself, unless a test has stopped it
+                os.killpg(pid, signal.SIGCONT)
         process.communicate()
 
 

@@ -19,6 +19,7 @@ from swarmgate.testing import a_request
 from swarmgate.testing.answers import PATIENCE, until_ready, write
 from swarmgate_backend_llamacpp.backend import LlamaBackend, open_backend
 from swarmgate_backend_llamacpp.options import LlamaOptions
+from swarmgate_backend_llamacpp.rpc.lease import SILENCE_SECONDS
 from swarmgate_backend_llamacpp.rpc.lender import RpcServer
 from swarmgate_backend_llamacpp.rpc.messages import Serve
 from tinygguf import Shape, write_llama
@@ -74,6 +75,12 @@ async def until_ready_again(backend: LlamaBackend) -> None:
             await anyio.sleep(0.01)
 
 
+async def until_it_says(backend: LlamaBackend, reason: str) -> None:
+    with anyio.fail_after(PATIENCE):
+        while reason not in backend.health().reason:  # noqa: ASYNC110 -- the contract has nothing to wait on
+            await anyio.sleep(0.01)
+
+
 async def test_a_split_writes_what_one_machine_writes(layered: Path, two_lenders: Lenders) -> None:
     """Greedy and sampled, over two workers with a layer here, over one with none here, and all of it here again."""
     one, other = two_lenders
@@ -122,11 +129,28 @@ async def test_a_killed_lender_is_told_and_another_plan_goes_on(
             whole = await write(backend, request(backend))
             said, seconds = await write_until(backend, mortal.process.kill)
             assert seconds < PROMPT
+            await until_it_says(backend, "worker 'mortal'")  # the engine's own death may have come first
             with pytest.raises(Starting, match=r"worker 'mortal'"):
                 await write(backend, request(backend))
             await backend.load(spread_over(backend.models()[0], two_lenders[0].worker))
             rest = await write(backend, request(backend, resume=Resume(token_ids=said, seed=whole.seed or 0)))
             assert said + rest.token_ids == whole.token_ids
+
+
+async def test_a_silent_worker_is_given_up(layered: Path, tmp_path: Path) -> None:
+    """A machine that hangs, its kernel alive: the engine would wait for ever, and is killed when the lease is lost."""
+    with lending(tmp_path, "frozen") as frozen:
+        async with split_over(layered, frozen.worker) as backend:
+
+            def freeze() -> None:
+                for pid in (frozen.server_pid, frozen.process.pid):
+                    os.kill(pid, signal.SIGSTOP)
+
+            _, seconds = await write_until(backend, freeze)
+            assert SILENCE_SECONDS - 2 < seconds < SILENCE_SECONDS + PROMPT
+            assert "worker 'frozen'" in backend.health().reason
+            await backend.load(SplitPlan())
+            assert (await write(backend, request(backend))).finish == "length"
 
 
 async def test_the_same_plan_again_says_who_is_gone(layered: Path, tmp_path: Path) -> None:
@@ -162,8 +186,6 @@ async def test_llama_cpp_s_own_server_will_do(layered: Path) -> None:
             assert (await write(backend, request(backend))).text == whole.text
             _, seconds = await write_until(backend, server.child.kill)
             assert seconds < PROMPT
-            with anyio.fail_after(PATIENCE):
-                while "worker 'plain' cannot be used" not in backend.health().reason:  # noqa: ASYNC110 -- likewise
-                    await anyio.sleep(0.01)
+            await until_it_says(backend, "worker 'plain' cannot be used")
         async with open_backend(LlamaOptions(model=str(layered), threads=1)) as backend:
             await until_ready(backend)

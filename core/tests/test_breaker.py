@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from swarmgate.breaker import Breaker, Tripping
+from swarmgate.breaker import Breaker, Breakers, Tripping
 
 TRIPPING = Tripping(failures=3, open_seconds=2, longest_seconds=10, trials=2, slow_start_seconds=20)
 
@@ -69,3 +69,16 @@ def test_it_always_opens_and_always_comes_back(steps: list[tuple[float, bool | N
         assert 0 < breaker.share(now) <= 1
         assert breaker.retry_seconds(now) <= TRIPPING.longest_seconds
         assert breaker.admits(now + TRIPPING.longest_seconds)
+
+
+def test_each_place_has_a_breaker_of_its_own_until_it_is_gone() -> None:
+    """The same one each time; those of places that are gone and idle are forgotten."""
+    breakers = Breakers(TRIPPING)
+    told(breakers.of("a"), 0, True, True, True)
+    breakers.of("b").begin()
+    assert breakers.of("a").state(0) == "open"
+    assert breakers.of("b").state(0) == "closed"
+    breakers.forget(["c"])
+    assert breakers.of("a").state(0) == "closed"
+    assert breakers.of("b").busy
+    assert "2 places" in repr(breakers)

@@ -261,3 +261,38 @@ async def test_a_balancer_is_told_what_was_seen_and_what_is_held() -> None:
         (0, 0, 3),
         (2, 0, 3),
     ]
+
+
+async def test_a_drained_node_finishes_and_gets_nothing_new() -> None:
+    """It is meant by its own name or its gateway's; taken back in it is asked again."""
+    there = Scripted(card=msgspec.structs.replace(CARD, node="far"))
+    here = Scripted()
+    dispatcher = house(a=there, b=here)
+    assert dispatcher.drain("nobody") == ()
+    async with dispatcher.generate(ASK) as deltas:
+        assert dispatcher.drain("far") == ("a",)
+        assert "".join([delta.text async for delta in deltas]) == "x"
+    assert (await text_of(dispatcher), len(there.asked), len(here.asked)) == ("x", 1, 1)
+    assert [(node.backend, node.draining) for node in dispatcher.nodes()] == [("a", True), ("b", False)]
+    assert dispatcher.drain("a", wanted=False) == ("a",)
+    assert (await text_of(dispatcher), len(there.asked)) == ("x", 2)
+
+
+async def test_a_trial_tells_the_breaker() -> None:
+    """Three that fail open it, and two that succeed close it; nobody hears of either but whoever looks."""
+    sick = Scripted([(EngineError("no"),)] * 3 + [("x", DONE)])
+    dispatcher = house(a=sick)
+    for _ in range(3):
+        await dispatcher.try_out("a", seconds=5)
+    (node,) = dispatcher.nodes()
+    assert (node.breaker, node.retry_seconds > 0) == ("open", True)
+    assert sick.asked[0].max_tokens == 1
+    for _ in range(2):
+        await dispatcher.try_out("a", seconds=5)
+    assert dispatcher.nodes()[0].breaker == "closed"
+    slow = house(a=Scripted([(anyio.Event(), DONE)]))
+    with anyio.fail_after(5):
+        for _ in range(3):
+            await slow.try_out("a", seconds=0.01)
+    assert slow.nodes()[0].breaker == "open"
+    await slow.try_out("nobody", seconds=1)

@@ -193,3 +193,36 @@ async def test_a_relayed_request_goes_the_shortest_way() -> None:
     for relayed, chosen in ((True, "near"), (False, "far")):
         errand = Errand(Demand(model="m"), places, First(), Tallies(), PATIENCE, relayed=relayed)
         assert (await errand.choose())[0].name == chosen
+
+
+async def test_whoever_keeps_failing_is_left_alone_and_comes_back_by_degrees() -> None:
+    """A broken place is no candidate while another is sound; alone it is asked all the same."""
+    trip = Trip({"a": [], "b": []})
+    breaker = trip.errand.breakers.of("a")
+    for _ in range(3):
+        breaker.begin()
+        breaker.end(anyio.current_time(), failed=True)
+    assert await trip.run() == "b"
+    assert trip.errand.route.decisions[-1].hindered == (("a", "broken"),)
+    del trip.backends["b"]
+    assert await trip.run() == "a"
+
+
+async def test_outcomes_reach_the_breaker() -> None:
+    """A passing failure counts, a restart does not; a fault of the request is an answer, a cancelled try is none."""
+    trip = Trip({"a": [EngineError("x"), Starting("y"), ContextExceeded("z")], "b": []})
+    breaker = trip.errand.breakers.of("a")
+    place, candidate = await trip.errand.choose()
+    with trip.errand.attempt(place, candidate):
+        await trip.ask(place)
+    assert breaker._failed == 1
+    with trip.errand.attempt(place, candidate):
+        await trip.ask(place)
+    assert breaker._failed == 1
+    with pytest.raises(ContextExceeded), trip.errand.attempt(place, candidate):
+        await trip.ask(place)
+    assert (breaker._failed, breaker._passed) == (0, 1)
+    with anyio.CancelScope() as scope, trip.errand.attempt(place, candidate):
+        scope.cancel()
+        await anyio.sleep(1)
+    assert (breaker._failed, breaker._passed, breaker.busy) == (0, 1, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast
 
@@ -15,6 +16,7 @@ from swarmgate.admission import Admission
 from swarmgate.attended import Attended
 from swarmgate.background import background
 from swarmgate.builtin import Whole
+from swarmgate.canary import keep_trying
 from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Probe, Transport
 from swarmgate.crew import Crew, Reach, by_scheme, muster
@@ -43,6 +45,8 @@ from swarmgate.shadow import Shadow
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
+#: How long a node may take for the one token it is asked for as a trial, in seconds.
+_CANARY_PATIENCE = 20.0
 
 
 @dataclass(slots=True, repr=False)
@@ -125,6 +129,11 @@ class Assembly:
         del self._open[slot.name][name]
         self._answering.pop(name, None)
 
+    @property
+    def loaded_names(self) -> frozenset[str]:
+        """Return the backends whose models are loaded here, by name."""
+        return frozenset(load.name for load in self.loading.loads)
+
     def members(self) -> tuple[Member, ...]:
         """Return every worker this gateway knows of, and which of its models has it."""
         holders = self.loading.holders()
@@ -206,6 +215,16 @@ async def assemble(
         )
         tasks.start_soon(assembly.loading.run)
         tasks.start_soon(_follow_crew, assembly.crew, assembly.loading)
+        if settings.canary_seconds:
+            tasks.start_soon(
+                partial(
+                    keep_trying,
+                    assembly.dispatcher,
+                    assembly.loaded_names,
+                    every=settings.canary_seconds,
+                    seconds=_CANARY_PATIENCE,
+                )
+            )
         if blueprint.peer is not None:
             tasks.start_soon(_follow_peers, assembly, blueprint.peer, context, reach)
         yield assembly

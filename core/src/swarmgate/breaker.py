@@ -7,6 +7,7 @@ start: a place that has come back gets its full share only after a while, since 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -68,6 +69,11 @@ class Breaker:
             return 1.0
         return min(max((now - self._closed_at) / self.tripping.slow_start_seconds, 0.1), 1.0)
 
+    @property
+    def busy(self) -> bool:
+        """Return whether a request is under way there."""
+        return self._trying > 0
+
     def begin(self) -> None:
         """Learn that a request went there."""
         self._trying += 1
@@ -94,3 +100,27 @@ class Breaker:
 
     def _open(self, now: float, seconds: float) -> None:
         self._opened_at, self._open_for = now, seconds
+
+
+class Breakers:
+    """One breaker for each place, by its name."""
+
+    def __init__(self, tripping: Tripping | None = None) -> None:
+        self._tripping = tripping or Tripping()
+        self._breakers: dict[str, Breaker] = {}
+
+    def __repr__(self) -> str:
+        return f"<Breakers of {len(self._breakers)} places>"
+
+    def of(self, name: str) -> Breaker:
+        """Return the breaker of the place called *name*."""
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            breaker = self._breakers[name] = Breaker(self._tripping)
+        return breaker
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget those that are none of *names*, unless something is under way there."""
+        kept = set(names)
+        for name in [name for name, breaker in self._breakers.items() if name not in kept and not breaker.busy]:
+            del self._breakers[name]

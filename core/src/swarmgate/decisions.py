@@ -7,8 +7,9 @@ from typing import Literal
 from swarmgate.nouns import Candidate, Word
 
 #: Why a place was no candidate: not ready yet, failed this very request, holds other weights than those that
-#: began the answer, has just refused and is left alone for a moment, or is a longer way to a machine than another.
-Hindrance = Literal["not ready", "spent", "wrong weights", "resting", "longer way"]
+#: began the answer, has just refused and is left alone for a moment, is a longer way to a machine than another,
+#: or has failed so often lately that it is left alone (its breaker is open).
+Hindrance = Literal["not ready", "spent", "wrong weights", "resting", "longer way", "broken"]
 
 
 class Considered(Word, frozen=True):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
 import msgspec
 
 from swarmgate.admission import ANYBODY, Admission, Asker, Ticket
+from swarmgate.breaker import Breakers
 from swarmgate.chat import (
     Ability,
     ChatPrompt,
@@ -22,19 +24,22 @@ from swarmgate.chat import (
     Embeddings,
     EmbedRequest,
     GenerateRequest,
+    Message,
     ModelCard,
+    TextPrompt,
     Token,
     TokenizeRequest,
     estimated_tokens,
 )
 from swarmgate.contracts import Backend, Balancer
 from swarmgate.errand import Errand, Patience, Route
-from swarmgate.errors import EngineError
+from swarmgate.errors import EngineError, RequestError, Starting, SwarmgateError
 from swarmgate.nouns import Demand, Health
 from swarmgate.passage import current_passage
 from swarmgate.pieces import fetched
 from swarmgate.places import Place, capacity, named, serving, summary, why_not
 from swarmgate.prefixes import blocks_of
+from swarmgate.roster import Answering
 from swarmgate.shadow import Shadow
 from swarmgate.tallies import Tallies
 from swarmgate.transcript import Transcript
@@ -42,6 +47,7 @@ from swarmgate.ways import passable, preferred
 
 __all__ = ["Dispatcher", "Route"]
 
+_DRAINED = Health(ready=False, reason="is being drained")
 #: What an answer is taken to be long, in tokens, where nobody says.
 _USUAL_TOKENS = 512
 
@@ -71,6 +77,8 @@ class Dispatcher:
         self._shadow = shadow
         self._admission = admission or Admission()
         self._tallies = Tallies()
+        self._breakers = Breakers()
+        self._drained: set[str] = set()
         self._patience = Patience(
             failures=failures,
             seconds=self._admission.queue_seconds,
@@ -125,6 +133,73 @@ class Dispatcher:
     def running(self, model: str) -> int:
         """Return how many slots of *model* are taken, by its card's name."""
         return self._admission.running(model)
+
+    def drain(self, node: str, *, wanted: bool = True) -> tuple[str, ...]:
+        """Send nothing new to *node*, a backend's name or that of the gateway behind it, or for not *wanted* do again.
+
+        What it is answering it may finish.  Return the names of the backends that are meant, none if nobody is.
+        """
+        meant = tuple(
+            name
+            for name, backend in self._backends().items()
+            if node == name or any(node == card.node for card in backend.models())
+        )
+        (self._drained.update if wanted else self._drained.difference_update)(meant)
+        return meant
+
+    def nodes(self) -> tuple[Answering, ...]:
+        """Return every backend, and how it does as this gateway sees it."""
+        now = anyio.current_time()
+        backends = self._backends()
+        self._breakers.forget(backends)
+        self._drained.intersection_update(backends)
+        found: list[Answering] = []
+        for name, backend in backends.items():
+            cards, breaker = backend.models(), self._breakers.of(name)
+            found.append(
+                Answering(
+                    backend=name,
+                    node=next((card.node for card in cards if card.node), ""),
+                    models=tuple(card.name for card in cards),
+                    health=backend.health(),
+                    draining=name in self._drained,
+                    breaker=breaker.state(now),
+                    retry_seconds=breaker.retry_seconds(now),
+                    in_flight=self._tallies.in_flight(name),
+                )
+            )
+        return tuple(found)
+
+    async def try_out(self, name: str, *, seconds: float) -> None:
+        """Have the backend called *name* write one token, so that its breaker learns how it does.
+
+        Nothing is raised: what comes of it is in :meth:`nodes`.
+        """
+        backend = self._backends().get(name)
+        cards = backend.models() if backend is not None else ()
+        card = next((card for card in cards if "completion" in card.abilities or "chat" in card.abilities), None)
+        if backend is None or card is None:
+            return
+        breaker = self._breakers.of(name)
+        breaker.begin()
+        failed: bool | None = None
+        try:
+            with anyio.fail_after(seconds):
+                async with backend.generate(_canary(card)) as deltas:
+                    async for _ in deltas:
+                        pass
+            failed = False
+        except Starting:
+            pass
+        except RequestError:
+            failed = False  # it said no, and that is an answer
+        except (SwarmgateError, TimeoutError):
+            failed = True
+        finally:
+            breaker.end(anyio.current_time(), failed=failed)
+
+    def _as_drained(self, place: Place) -> Place:
+        return replace(place, health=_DRAINED) if place.name in self._drained else place
 
     @asynccontextmanager
     async def generate(
@@ -194,14 +269,23 @@ class Dispatcher:
         passage = current_passage()
 
         def places() -> tuple[Place, ...]:
-            return passable(serving(self._backends(), demand.model, ability), passage)
+            found = serving(self._backends(), demand.model, ability)
+            return passable([self._as_drained(place) for place in found], passage)
 
         route = route if route is not None else Route()
         route.model = places()[0].card.name
         demand = msgspec.structs.replace(demand, expected_tokens=self._tallies.expected_tokens(route.model))
         relayed = passage.relayed
         return Errand(
-            demand, places, self._balancer, self._tallies, self._patience, route, relayed=relayed, shadow=self._shadow
+            demand,
+            places,
+            self._balancer,
+            self._tallies,
+            self._patience,
+            route,
+            relayed=relayed,
+            shadow=self._shadow,
+            breakers=self._breakers,
         )
 
     @asynccontextmanager
@@ -224,6 +308,14 @@ class Dispatcher:
         finally:
             if not entered:
                 route.queue_seconds = anyio.current_time() - arrived
+
+
+def _canary(card: ModelCard) -> GenerateRequest:
+    """Return the least that can be asked of *card*."""
+    prompt = (
+        ChatPrompt(messages=(Message(role="user", content="Hi"),)) if "chat" in card.abilities else TextPrompt("Hi")
+    )
+    return GenerateRequest(id="canary", model=card.name, prompt=prompt, max_tokens=1)
 
 
 def _renamed(request: RequestT, place: Place) -> RequestT:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
+import msgspec
 import structlog
 
+from swarmgate.breaker import Breakers
 from swarmgate.chat import Delta
 from swarmgate.contracts import Balancer
 from swarmgate.decisions import Decision, Hindrance
@@ -108,6 +110,7 @@ class Errand:
     route: Route = field(default_factory=Route)
     relayed: bool = False
     shadow: Shadow | None = None
+    breakers: Breakers = field(default_factory=Breakers)
     _spent: set[str] = field(default_factory=set[str], init=False)
     _failures: int = field(default=0, init=False)
     _refusals: dict[str, tuple[int, float]] = field(default_factory=dict[str, tuple[int, float]], init=False)
@@ -147,6 +150,10 @@ class Errand:
             best = {place.name for place in preferred(able.values(), relayed=self.relayed)}
             hindered |= dict.fromkeys(able.keys() - best, "longer way")
             able = {name: place for name, place in able.items() if name in best}
+            sound = {name: place for name, place in able.items() if self.breakers.of(name).admits(now)}
+            if sound:  # where all are broken, any of them is better than none
+                hindered |= dict.fromkeys(able.keys() - sound.keys(), "broken")
+                able = sound
             if able:
                 candidate = self._pick(able, hindered)
                 return able[candidate.name], candidate
@@ -168,21 +175,27 @@ class Errand:
         long as another try may help.
         """
         began, failed = anyio.current_time(), False
+        outcome: bool | None = None
+        breaker = self.breakers.of(place.name)
+        breaker.begin()
         attempt = Attempt(self.tallies, self.tallies.begin(place, self.demand, began, resumed=resumed))
         self.route.worker = place.card.node or place.name
         self.route.attempts += 1
         try:
             yield attempt
+            outcome = False
         except PASSING as error:
             failed = True
+            outcome = None if isinstance(error, Starting) else True  # whoever is being restarted says so by its health
             if attempt.finished:
                 self._note(place, error)
             else:
                 self._consider(place, error)
         except RequestError:
+            outcome = False
             raise
         except Exception as error:
-            failed = True
+            failed = outcome = True
             self._note(place, error)
             if isinstance(error, SwarmgateError):
                 raise
@@ -190,6 +203,7 @@ class Errand:
         finally:
             now = anyio.current_time()
             self.tallies.end(attempt.entry, now, failed=failed)
+            breaker.end(now, failed=outcome)
             self._report(candidate, now - began, failed=failed)
 
     async def run(self, ask: Callable[[Place], Awaitable[T]]) -> T:
@@ -246,7 +260,7 @@ class Errand:
 
     def _pick(self, able: dict[str, Place], hindered: dict[str, Hindrance]) -> Candidate:
         now = anyio.current_time()
-        candidates = [self.tallies.candidate(place, now, self.demand) for place in able.values()]
+        candidates = [self._candidate(place, now) for place in able.values()]
         who = type(self.balancer).__name__
         try:
             pick = self.balancer.pick(self.demand, candidates)
@@ -271,6 +285,14 @@ class Errand:
             )
         )
         return candidate
+
+    def _candidate(self, place: Place, now: float) -> Candidate:
+        """Return *place* as the balancer sees it; one that has just come back has fewer slots for a while."""
+        candidate = self.tallies.candidate(place, now, self.demand)
+        share = self.breakers.of(place.name).share(now)
+        if share == 1:
+            return candidate
+        return msgspec.structs.replace(candidate, slots=max(math.ceil(candidate.slots * share), 1))
 
     def _decide(self, decision: Decision) -> None:
         self.route.decisions.append(decision)

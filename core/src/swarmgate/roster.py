@@ -42,6 +42,23 @@ class Placed(Word, frozen=True):
     waiting: str = ""
 
 
+class Answering(Word, frozen=True):
+    """One backend as the dispatcher sees it; *node* is the gateway behind it, if it is another one.
+
+    *breaker* is ``closed`` while it does well, ``open`` while it is left alone for failing, for *retry_seconds*
+    yet, and ``half_open`` while it is tried again.
+    """
+
+    backend: str
+    node: str = ""
+    models: tuple[str, ...] = ()
+    health: Health = Health(ready=False)
+    draining: bool = False
+    breaker: Literal["closed", "open", "half_open"] = "closed"
+    retry_seconds: float = 0.0
+    in_flight: int = 0
+
+
 class Swarm(Word, frozen=True):
     """All this gateway knows of the swarm at one moment.
 
@@ -53,4 +70,5 @@ class Swarm(Word, frozen=True):
     seconds: float = 0.0
     members: tuple[Member, ...] = ()
     placed: tuple[Placed, ...] = ()
+    nodes: tuple[Answering, ...] = ()
     healths: dict[str, Health] = {}

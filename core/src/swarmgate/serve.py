@@ -118,6 +118,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
             seconds=anyio.current_time() - began,
             members=assembly.members(),
             placed=assembly.placed(),
+            nodes=assembly.dispatcher.nodes(),
             healths={name: backend.health() for name, backend in assembly.all(BACKEND).items()},
         )
 

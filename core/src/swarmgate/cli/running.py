@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http.client import HTTPException
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -26,14 +26,47 @@ class Running(NamedTuple):
     fault: str = ""
 
 
-def ask_running(settings: Settings) -> Running:
-    """Return what the gateway at the configured address says; neither account nor fault if there is none."""
+class Told(NamedTuple):
+    """What the gateway at *url* answered to an order: its *document*, or the *fault*, also if nobody is there."""
+
+    url: str
+    document: dict[str, Any] | None = None
+    fault: str = ""
+
+
+def tell_running(settings: Settings, path: str, order: dict[str, Any]) -> Told:
+    """Post *order* to *path* of the gateway at the configured address."""
+    url, request = _request(settings, path)
+    request.data = msgspec.json.encode(order)
+    request.add_header("Content-Type", "application/json")
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
+            return Told(url, msgspec.json.decode(answer.read(_MOST_BYTES), type=dict[str, Any]))
+    except HTTPError as error:
+        with error:
+            said = error.read(_MOST_BYTES)
+        try:
+            return Told(url, fault=str(msgspec.json.decode(said)["error"]["message"]))
+        except (msgspec.DecodeError, KeyError, TypeError):
+            return Told(url, fault=f"what answers at {url} is no gateway: it says {error.code} to {path}")
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        return Told(
+            url, fault=f"no gateway runs at {url} ({getattr(error, 'reason', error)}); start one, or say --config"
+        )
+
+
+def _request(settings: Settings, path: str) -> tuple[str, Request]:
     host, _, port = settings.listen.rpartition(":")
     url = f"http://{_ANYWHERE.get(host, host)}:{port}"
-    if not int(port):
-        return Running(url)
     headers = {"Authorization": f"Bearer {settings.api_keys[0]}"} if settings.api_keys else {}
-    request = Request(f"{url}/v1/swarm", headers=headers)  # noqa: S310  # http, and no other scheme
+    return url, Request(f"{url}{path}", headers=headers)  # noqa: S310  # http, and no other scheme
+
+
+def ask_running(settings: Settings) -> Running:
+    """Return what the gateway at the configured address says; neither account nor fault if there is none."""
+    url, request = _request(settings, "/v1/swarm")
+    if url.endswith(":0"):
+        return Running(url)
     try:
         # no proxy: it is this machine
         with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:

@@ -41,6 +41,8 @@ class Settings(Options, frozen=True):
     resume_seconds: Annotated[float, Meta(gt=0)] = 30.0
     #: A balancer that is asked about every request and decides none; how often it agrees is counted in the metrics.
     shadow: str | None = None
+    #: Seconds after which an idle node elsewhere is asked for one token, to see whether it still answers; 0: never.
+    canary_seconds: Annotated[float, Meta(ge=0)] = 60.0
     #: Where models go that do not say so themselves: here if they fit and else split, here in any case, or split.
     placement: Placement = "auto"
     #: Most of this machine's memory that models may take together, in megabytes (1,048,576 bytes); unset: what is free.

@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 
 from swarmgate.http.door import Door
 from swarmgate.http.doorway import Doorway
+from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
 from swarmgate.http.openapi import openapi_route
@@ -34,7 +35,7 @@ def application(door: Door) -> ASGIApp:
     """Return the ASGI application behind *door*."""
     origins = list(door.limits.cors_origins)
     app = Litestar(
-        [*api_routes(door), swarm_route(door), *standing_routes(door), openapi_route(door)],
+        [*api_routes(door), swarm_route(door), drain_route(door), *standing_routes(door), openapi_route(door)],
         middleware=[guarded_by(Keyring(door.limits.api_keys))],
         exception_handlers={Exception: _told},
         cors_config=CORSConfig(allow_origins=origins, expose_headers=list(_EXPOSED)) if origins else None,

@@ -9,6 +9,7 @@ from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from swarmgate.http.door import Door
+from swarmgate.http.draining import DrainBody, Drained
 from swarmgate.http.faults import ErrorDocument
 from swarmgate.http.keys import OPEN_PATHS
 from swarmgate.http.routes import READ, json
@@ -41,6 +42,8 @@ _STRUCTS: tuple[type, ...] = (
     ModelDocument,
     ModelList,
     SwarmDocument,
+    DrainBody,
+    Drained,
     TokenizeBody,
     TokensDocument,
     DetokenizeBody,
@@ -126,6 +129,7 @@ def _paths() -> _Json:
             401,
             500,
         ),
+        "/v1/swarm/drain": _posted("drain", "Send nothing new to a node, or again.", DrainBody, _content(Drained)),
         "/tokenize": _posted("tokenize", "Cut text into tokens.", TokenizeBody, _content(TokensDocument)),
         "/detokenize": _posted("detokenize", "Join tokens to text.", DetokenizeBody, _content(TextOfTokens)),
         "/healthz": _read("healthz", "Say that the process answers.", {200: ("It does.", _content(Alive))}, 500),

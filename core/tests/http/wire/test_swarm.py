@@ -7,7 +7,7 @@ import pytest
 from swarmgate.chat import ModelCard
 from swarmgate.http.wire.swarm import SwarmDocument, place_documents, swarm_json, worker_document
 from swarmgate.nouns import Endpoint, Health, Node, NodeId
-from swarmgate.roster import Member, Placed, Swarm
+from swarmgate.roster import Answering, Member, Placed, Swarm
 from swarmgate.split import Portion, Share, SplitPlan
 from swarmgate.testing import a_worker, an_offer
 
@@ -152,3 +152,19 @@ def test_the_document_can_be_read_back() -> None:
     read = msgspec.json.decode(swarm_json(swarm, [], "1"), type=SwarmDocument)
     assert [place.total_bytes for place in read.models[0].places] == [111, 78]
     assert read.models[0].ready is False
+
+
+def test_those_that_answer_are_told_with_their_state() -> None:
+    """Draining goes before not being ready, that before being broken; a trial is told beside it."""
+    ready = Health(ready=True)
+    nodes = (
+        Answering(backend="a", node="far", models=("m",), health=ready, in_flight=2),
+        Answering(backend="b", health=Health(ready=False, reason="nothing answers")),
+        Answering(backend="c", health=ready, draining=True),
+        Answering(backend="d", health=ready, breaker="open", retry_seconds=1.23),
+        Answering(backend="e", health=ready, breaker="half_open"),
+    )
+    found = msgspec.json.decode(swarm_json(Swarm(nodes=nodes), [], "0"))["nodes"]
+    assert found[0] == {"name": "a", "state": "ready", "models": ["m"], "in_flight": 2, "node": "far"}
+    assert [node["state"] for node in found] == ["ready", "not_ready", "draining", "broken", "ready"]
+    assert (found[1]["reason"], found[3]["retry_seconds"], found[4]["trial"]) == ("nothing answers", 1.2, True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from swarmgate.chat import ModelCard
 from swarmgate.http.wire.heading import encode
 from swarmgate.nouns import Health, Worker
-from swarmgate.roster import Member, Placed, Standing, Swarm
+from swarmgate.roster import Answering, Member, Placed, Standing, Swarm
 from swarmgate.split import Placement, Portion, SplitPlan
 
 #: What a place is called that is this machine.
 HERE = "here"
 _LONGEST_NUMBER = 18
+
+#: How one that answers does.
+NodeState = Literal["ready", "not_ready", "draining", "broken"]
 
 
 class PlaceDocument(Struct, kw_only=True):
@@ -100,12 +104,30 @@ class GatewayDocument(Struct, kw_only=True):
     uptime_seconds: float
 
 
+class NodeDocument(Struct, kw_only=True):
+    """One that answers: a backend of this gateway, or by it another gateway or server, whose name is *node*.
+
+    *state* is ``ready``, ``not_ready``, ``draining`` (nothing new is sent there) or ``broken`` (it failed, and is
+    left alone for *retry_seconds*); *trial* says that it is being tried again.
+    """
+
+    name: str
+    state: NodeState
+    models: list[str]
+    in_flight: int
+    node: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    retry_seconds: float | UnsetType = UNSET
+    trial: bool | UnsetType = UNSET
+
+
 class SwarmDocument(Struct, kw_only=True):
-    """A gateway, its models and its workers."""
+    """A gateway, its models, those that answer, and its workers."""
 
     gateway: GatewayDocument
     models: list[PlacedModel]
     workers: list[WorkerDocument]
+    nodes: list[NodeDocument] = []
 
 
 def swarm_document(swarm: Swarm, cards: Iterable[ModelCard], version: str) -> SwarmDocument:
@@ -120,6 +142,7 @@ def swarm_document(swarm: Swarm, cards: Iterable[ModelCard], version: str) -> Sw
             for placed in swarm.placed
         ],
         workers=[worker_document(member) for member in swarm.members],
+        nodes=[node_document(node) for node in swarm.nodes],
     )
 
 
@@ -144,6 +167,27 @@ def place_documents(plan: SplitPlan, here: int | None = None) -> list[PlaceDocum
         )
         for share in sorted(plan.shares, key=lambda share: share.worker is not None)
     ]
+
+
+def node_document(node: Answering) -> NodeDocument:
+    """Return what is known of *node*."""
+    state: NodeState = "ready"
+    if node.draining:
+        state = "draining"
+    elif not node.health.ready:
+        state = "not_ready"
+    elif node.breaker == "open":
+        state = "broken"
+    return NodeDocument(
+        name=node.backend,
+        state=state,
+        models=list(node.models),
+        in_flight=node.in_flight,
+        node=node.node or UNSET,
+        reason=node.health.reason or UNSET,
+        retry_seconds=round(node.retry_seconds, 1) if node.breaker == "open" else UNSET,
+        trial=True if node.breaker == "half_open" else UNSET,
+    )
 
 
 def worker_document(member: Member) -> WorkerDocument:

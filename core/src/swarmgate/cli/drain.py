@@ -1,0 +1,34 @@
+"""``gateway drain``: a node of the running gateway is sent nothing new."""
+
+from __future__ import annotations
+
+import click
+
+from swarmgate.cli.output import expected_errors, fail, print_json
+from swarmgate.cli.reading import config_option, json_option, read
+from swarmgate.cli.verbs import examples
+
+
+@click.command(epilog=examples("gateway drain node-2", "gateway drain node-2 --undo"))
+@click.argument("node")
+@click.option("--undo", is_flag=True, help="Take the node back in.")
+@json_option
+@config_option
+def drain(node: str, file: str | None, *, undo: bool, as_json: bool) -> None:
+    """Send nothing new to NODE: a backend's name, or that of the gateway behind it.
+
+    What it is answering it finishes.  `GET /v1/swarm` shows its requests in flight; at none it may be stopped.  This
+    lasts until --undo, or until the gateway is started anew.
+    """
+    from swarmgate.cli.running import tell_running
+
+    with expected_errors():
+        blueprint, _, _ = read(file, {})
+    told = tell_running(blueprint.settings, "/v1/swarm/drain", {"node": node, "drain": not undo})
+    if told.document is None:
+        fail(told.fault)
+    elif as_json:
+        print_json(told.document)
+    else:
+        names = ", ".join(map(str, told.document["backends"]))
+        click.echo(f"{names}: {'in service again' if undo else 'drained: nothing new is sent there'}")

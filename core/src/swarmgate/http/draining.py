@@ -1,0 +1,53 @@
+"""Takes a node out of service, and back in, for whoever looks after the swarm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from swarmgate.errors import RequestError, Unauthorized
+from swarmgate.http.door import Door
+from swarmgate.http.routes import json
+from swarmgate.http.wire.reading import Body, read
+from swarmgate.listening import is_here
+
+
+class DrainBody(Body, kw_only=True):
+    """Which node is meant, by the name of the backend or of the gateway behind it; *drain* false takes it back in."""
+
+    node: str
+    drain: bool = True
+
+
+class Drained(msgspec.Struct, kw_only=True):
+    """The backends that were meant, and what they do now."""
+
+    backends: list[str]
+    draining: bool
+
+
+class UnknownNode(RequestError):
+    """No backend, and no gateway behind one, has that name."""
+
+    status = 404
+    code = "node_not_found"
+
+
+def drain_route(door: Door) -> HTTPRouteHandler:
+    """Return the handler of ``/v1/swarm/drain``."""
+
+    @post("/v1/swarm/drain", status_code=200)
+    async def drain(request: Request[Any, Any, Any]) -> Response[bytes]:
+        if not door.limits.api_keys and not (request.client and is_here(request.client.host)):
+            raise Unauthorized("without API keys only this machine itself may drain nodes; set api_keys in [gateway]")
+        body = read(await request.body(), DrainBody)
+        meant = door.dispatcher.drain(body.node, wanted=body.drain)
+        if not meant:
+            known = sorted({node.node or node.backend for node in door.dispatcher.nodes()})
+            raise UnknownNode(f"no node is called {body.node!r}; there are: {', '.join(known) or 'none'}", param="node")
+        return json(msgspec.json.encode(Drained(backends=list(meant), draining=body.drain)))
+
+    return drain

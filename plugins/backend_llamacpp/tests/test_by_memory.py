@@ -203,6 +203,12 @@ def test_split_is_obeyed() -> None:
     assert sizes(replace(BIG, placement="split"), 64, lent(64)) == {"here": 20, "w0": 20}
 
 
+def test_split_gives_somebody_a_layer_where_proportion_would_not() -> None:
+    """A small worker beside a large machine takes what it can hold."""
+    plan = ByMemory().plan(replace(BIG, placement="split"), 640 * GIB, lent(4))
+    assert [share.fraction * 41 for share in plan.shares] == pytest.approx([40, 1])
+
+
 @pytest.mark.parametrize("workers", [[], [1.0]])
 def test_split_without_anybody_is_refused(workers: list[float]) -> None:
     """The message says that it would fit, and which word stands in the way."""

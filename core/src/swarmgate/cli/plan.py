@@ -206,7 +206,7 @@ def _foretell(blueprint: Blueprint, model: str | None, given: Hypothesis | None,
 
     from swarmgate import logs, planning
 
-    logs.configure(blueprint.settings.log_format, "warning")
+    logs.configure(blueprint.settings.log_format, "error")  # who is left out, and why, is in the answer
     with planning.onlooker(blueprint.settings) as context:
         outlook = anyio.run(partial(planning.foresee, blueprint, context, given=given))
     models = _chosen(outlook, model)

@@ -34,7 +34,8 @@ class ByMemory:
     cannot hold a single layer, and those beyond the *most_workers* largest, are left out.
 
     The card's ``placement`` is obeyed: ``local`` keeps the model here whatever it weighs (llama.cpp
-    then reads from the file what memory does not hold), ``split`` divides even what would fit.
+    then reads from the file what memory does not hold), ``split`` divides even what would fit, and gives somebody
+    a layer where in proportion nobody would have one.
     """
 
     def __init__(self, *, most_workers: int = MOST_WORKERS) -> None:
@@ -61,6 +62,10 @@ class ByMemory:
         places = [_Place(None, here, max(here - footprint.input - footprint.compute, 0)), *taking]
         possible = footprint.layers and here >= footprint.input + footprint.compute
         ends = _divide(footprint, places) if possible else None
+        if ends is not None and model.placement == "split" and not any(_counts(ends)[1:]):
+            # in proportion nobody else would get a whole layer, and a split is wanted in any case
+            whole = sum(_units(footprint)) + footprint.output_compute
+            ends = _divide(footprint, [places[0]._replace(room=min(places[0].room, whole - 1)), *taking])
         if ends is None or (model.placement == "split" and not any(_counts(ends)[1:])):
             raise Unavailable(_refusal(model, footprint, here, workers, left_out))
         counts = _counts(ends)

@@ -9,8 +9,8 @@ import sys
 _MODEL = "mock"
 
 
-def answer(pieces: int) -> tuple[bytes, bytes]:
-    """Return a whole streamed answer of *pieces* words, and the same in one document, each with its head."""
+def answer(pieces: int) -> tuple[list[bytes], bytes]:
+    """Return a streamed answer of *pieces* words, write by write, and the same in one document, each with its head."""
 
     def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
@@ -22,7 +22,7 @@ def answer(pieces: int) -> tuple[bytes, bytes]:
     events = [chunk({"role": "assistant", "content": ""}), *(chunk({"content": "word "}) for _ in range(pieces))]
     events += [chunk({}, "stop"), b"data: " + json.dumps({**counts, "usage": usage}).encode() + b"\n\n"]
     events.append(b"data: [DONE]\n\n")
-    stream = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events) + b"0\r\n\r\n"
+    writes = [b"%x\r\n%b\r\n" % (len(event), event) for event in events]
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     message = {"role": "assistant", "content": "word " * pieces}
     document = {
@@ -33,7 +33,7 @@ def answer(pieces: int) -> tuple[bytes, bytes]:
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": usage,
     }
-    return head + stream, response(document)
+    return [head + writes[0], *writes[1:-1], writes[-1] + b"0\r\n\r\n"], response(document)
 
 
 def response(document: object) -> bytes:
@@ -45,7 +45,7 @@ def response(document: object) -> bytes:
 class Node(asyncio.Protocol):
     """One connection: requests in, ready-made answers out."""
 
-    def __init__(self, streamed: bytes, whole: bytes) -> None:
+    def __init__(self, streamed: list[bytes], whole: bytes) -> None:
         self._streamed, self._whole = streamed, whole
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -74,13 +74,25 @@ class Node(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101 - for the type checker
         if head.startswith(b"post"):
             streamed = b'"stream":true' in body.replace(b" ", b"")
-            self._transport.write(self._streamed if streamed else self._whole)
+            if streamed:
+                self._say(0)
+            else:
+                self._transport.write(self._whole)
         elif head.startswith((b"get /v1/models", b"head /v1/models")):
             card = {"id": _MODEL, "object": "model", "created": 0, "owned_by": "bench", "max_model_len": 8192}
             self._transport.write(response({"object": "list", "data": [card]}))
         else:  # what routers ask before they trust a node
             facts = {"status": "ok", "model_path": _MODEL, "served_model_name": _MODEL, "is_generation": True}
             self._transport.write(response(facts))
+
+    def _say(self, number: int) -> None:
+        """Write one event, and the next when the loop has come round: an engine has one token at a time."""
+        assert self._transport is not None  # noqa: S101 - for the type checker
+        if self._transport.is_closing():
+            return
+        self._transport.write(self._streamed[number])
+        if number + 1 < len(self._streamed):
+            asyncio.get_running_loop().call_soon(self._say, number + 1)
 
 
 async def main(port: int, pieces: int) -> None:

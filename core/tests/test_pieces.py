@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
+from swarmgate.errors import EngineError
 from swarmgate.pieces import fetched
 
 pytestmark = pytest.mark.anyio
@@ -85,3 +86,37 @@ async def test_another_task_may_iterate() -> None:
     async with fetched(fetch) as pieces, anyio.create_task_group() as tasks:
         tasks.start_soon(read)
     assert got == [1, 2]
+
+
+async def test_what_has_come_is_had_without_waiting() -> None:
+    """All of it, in order, and nothing where nothing has come; room for more is made by taking."""
+
+    async def fetch(send: Send) -> None:
+        for number in range(100):
+            await send(number)
+        await anyio.sleep_forever()
+
+    async with fetched(fetch) as pieces:
+        got = [await anext(pieces)]
+        while len(got) < 100:
+            got += pieces.ready()
+            await anyio.lowlevel.checkpoint()
+        assert got == list(range(100))
+        assert list(pieces.ready()) == []
+
+
+async def test_waiting_for_a_first_that_never_comes_raises() -> None:
+    """As the fetching did, or because it ended without one."""
+
+    async def fails(send: Send) -> None:
+        raise KeyError("broken")
+
+    async def ends(send: Send) -> None:
+        pass
+
+    async with fetched(fails) as pieces:
+        with pytest.raises(KeyError):
+            await pieces.first()
+    async with fetched(ends) as pieces:
+        with pytest.raises(EngineError, match="without a piece"):
+            await pieces.first()

@@ -32,8 +32,8 @@ class SimulatedCache:
         places = sorted(self._places.get(sequence, ()))
         return [(cell.position, cell.token) for place in places if (cell := self.cells[place])]
 
-    def change(self, change: Change) -> list[tuple[int, int]]:
-        """Do what the engine's loop does for *change*; return the sequences lost by it, and from what."""
+    def change(self, change: Change) -> list[int]:
+        """Do what the engine's loop does for *change*; return the sequences that found no room."""
         match change:
             case Clear(sequence=sequence):
                 self._remove(sequence, 0)
@@ -42,9 +42,9 @@ class SimulatedCache:
             case Forget(holder=holder):
                 del self.parked[holder]
             case Compact(sequences=sequences):
-                return [(sequence, sequence) for sequence in self._compact(sequences)]
+                return self._compact(sequences)
             case Copy():
-                return [] if self._copy(change) else [(change.target, change.source)]
+                return [] if self._copy(change) else [change.target]
         return []
 
     def _compact(self, sequences: tuple[int, ...]) -> list[int]:

@@ -7,7 +7,7 @@ caller may iterate as it likes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -36,7 +36,7 @@ from swarmgate.errand import Errand, Patience, Route
 from swarmgate.errors import EngineError, RequestError, Starting, SwarmgateError
 from swarmgate.nouns import Demand, Health
 from swarmgate.passage import current_passage
-from swarmgate.pieces import fetched
+from swarmgate.pieces import Pieces, fetched
 from swarmgate.places import Place, capacity, named, serving, summary, why_not
 from swarmgate.prefixes import blocks_of
 from swarmgate.roster import Answering
@@ -204,7 +204,7 @@ class Dispatcher:
     @asynccontextmanager
     async def generate(
         self, request: GenerateRequest, *, route: Route | None = None, asker: Asker = ANYBODY
-    ) -> AsyncGenerator[AsyncIterator[Delta]]:
+    ) -> AsyncGenerator[Pieces[Delta]]:
         """Start an answer; its first piece has come by the time this yields.
 
         *route* is filled in along the way; *asker* says who asks, and how long they wait for a slot.  Leaving the

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Generic, Self, TypeVar
 
 import anyio
 
 from swarmgate.background import background
+from swarmgate.errors import EngineError
 
 T = TypeVar("T")
 #: Pieces fetched ahead of a slow reader; after that the fetching waits.
@@ -16,55 +18,81 @@ _AHEAD = 64
 
 
 class Pieces(AsyncIterator[T], Generic[T]):
-    """What has been fetched so far; ends, or raises, as the fetching did."""
+    """What has been fetched so far; ends, or raises, as the fetching did.
+
+    Neither side waits for the other while there is something to take and room to put it: a hand-over per piece
+    would cost more than all else that is done for one.
+    """
 
     def __init__(self) -> None:
-        self._send, self._receive = anyio.create_memory_object_stream[T](_AHEAD)
-        self._first: list[T] = []
+        self._pieces: deque[T] = deque()
+        self._news, self._room = anyio.Event(), anyio.Event()
         self._error: Exception | None = None
+        self._done = False
 
     def __repr__(self) -> str:
-        return f"<Pieces {self._receive.statistics().current_buffer_used} waiting>"
+        return f"<Pieces {len(self._pieces)} waiting>"
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        if self._first:
-            return self._first.pop()
-        try:
-            return await self._receive.receive()
-        except anyio.EndOfStream:
-            if self._error is not None:
-                raise self._error from None
-            raise StopAsyncIteration from None
+        await self._wait()
+        if self._pieces:
+            return self._take()
+        if self._error is not None:
+            raise self._error from None
+        raise StopAsyncIteration
+
+    def ready(self) -> Iterator[T]:
+        """Yield what can be had without waiting."""
+        while self._pieces:
+            yield self._take()
 
     async def first(self) -> None:
-        """Wait for the first piece without taking it."""
-        self._first.append(await anext(self))
+        """Wait for the first piece without taking it.
+
+        Raises:
+            EngineError: there is none.
+
+        """
+        await self._wait()
+        if not self._pieces:
+            raise self._error or EngineError("the answer ended without a piece")
 
     async def fill(self, fetch: Callable[[Callable[[T], Awaitable[None]]], Awaitable[None]]) -> None:
         """Run *fetch* to its end, and keep its error for whoever iterates."""
         try:
-            await fetch(self._send.send)
+            await fetch(self._put)
         except Exception as error:  # noqa: BLE001  # whoever iterates shall have it
             self._error = error
         finally:
-            self._send.close()
+            self._done = True
+            self._news.set()
 
-    def close(self) -> None:
-        """Let go of what was not iterated."""
-        self._send.close()
-        self._receive.close()
+    def _take(self) -> T:
+        piece = self._pieces.popleft()
+        self._room.set()
+        return piece
+
+    async def _put(self, piece: T) -> None:
+        while len(self._pieces) >= _AHEAD:
+            self._room = anyio.Event()
+            await self._room.wait()
+        self._pieces.append(piece)
+        self._news.set()
+
+    async def _wait(self) -> None:
+        """Return when there is a piece, or will be none."""
+        while not self._pieces and not self._done:
+            self._news = anyio.Event()
+            await self._news.wait()
 
 
 @asynccontextmanager
 async def fetched(fetch: Callable[[Callable[[T], Awaitable[None]]], Awaitable[None]]) -> AsyncGenerator[Pieces[T]]:
     """Run *fetch*, which is given what to send its pieces with, until it is done or the context is left."""
     pieces = Pieces[T]()
-    try:
-        async with background() as tasks:
-            tasks.start_soon(pieces.fill, fetch)
-            yield pieces
-    finally:
-        pieces.close()
+    async with background() as tasks:
+        tasks.start_soon(pieces.fill, fetch)
+        yield pieces

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_cache import SimulatedCache
 from swarmgate_backend_llamacpp.engine.batching import Batcher
-from swarmgate_backend_llamacpp.engine.steps import Task
+from swarmgate_backend_llamacpp.engine.steps import Task, carry_out
 
 Prompt = tuple[int, ...]
 
@@ -35,7 +35,7 @@ class Run:
     def step(self, budget: int, length: int) -> None:
         """Compute one step; answers end after *length* tokens."""
         step = self.batcher.plan(budget)
-        lost = [sequence for change in step.changes for sequence in self.cache.change(change)]
+        lost = carry_out(step.changes, self.cache.change)
         for sequence, source in lost:
             self.batcher.lost(sequence, source)
         if lost or not step.rows:
@@ -54,7 +54,7 @@ class Run:
 
     def rest(self) -> None:
         """Put aside what is kept, as the loop does when there is nothing to do."""
-        assert not [lost for change in self.batcher.rest() for lost in self.cache.change(change)]
+        assert not carry_out(self.batcher.rest(), self.cache.change)
         if not self.batcher.busy:
             assert not any(self.cache.cells)
 

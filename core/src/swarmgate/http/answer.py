@@ -70,10 +70,12 @@ class Answer:
         finished = False
         async with self._door.dispatcher.generate(request, route=route, asker=self._visit.asker) as deltas:
             async for delta in deltas:
-                if self._first_at is None and (delta.text or delta.reasoning or delta.tool_calls):
-                    self._first_at = anyio.current_time()
-                finished = delta.finish is not None
-                events = take(index, delta)
+                events = b""
+                for each in (delta, *deltas.ready()):  # what has come together goes out together
+                    if self._first_at is None and (each.text or each.reasoning or each.tool_calls):
+                        self._first_at = anyio.current_time()
+                    finished = each.finish is not None
+                    events += take(index, each)
                 if events:
                     await write(events)
         if not finished:

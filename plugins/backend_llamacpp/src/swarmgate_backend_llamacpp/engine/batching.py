@@ -127,7 +127,7 @@ class Batcher:
 
     def lost(self, sequence: int, source: int) -> None:
         """Send the task of *sequence* back to wait: what *source* holds could not be written for it."""
-        if source >= self.sequences:
+        if source in self.tree and source >= self.sequences:  # it may have been several that wanted it
             self._drop(source)
         for task in self._active:
             if task.sequence == sequence:

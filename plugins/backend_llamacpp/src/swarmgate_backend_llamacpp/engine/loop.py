@@ -14,7 +14,7 @@ from swarmgate_backend_llamacpp.engine.job import Job
 from swarmgate_backend_llamacpp.engine.model import Context, Model
 from swarmgate_backend_llamacpp.engine.pace import Pace
 from swarmgate_backend_llamacpp.engine.sampling import log_probabilities, row_logits
-from swarmgate_backend_llamacpp.engine.steps import Change, Clear, Compact, Copy, Forget, Park, Rows, Step
+from swarmgate_backend_llamacpp.engine.steps import Change, Clear, Compact, Copy, Forget, Park, Rows, Step, carry_out
 from swarmgate_backend_llamacpp.messages import Failed, Piece
 
 
@@ -51,7 +51,7 @@ class Loop:
         """Take in all that is new; wait for something if there is nothing to do."""
         while True:
             if not self._batcher.busy and inbox.empty():
-                self._change(self._batcher.rest())
+                carry_out(self._batcher.rest(), self._change)
             try:
                 item = inbox.get(block=not self._batcher.busy)
             except queue.Empty:
@@ -70,7 +70,7 @@ class Loop:
     def step(self) -> None:
         """Compute one step and say what came of it."""
         step = self._batcher.plan(self._pace.budget(self._batcher.writing))
-        lost = self._change(step.changes)
+        lost = carry_out(step.changes, self._change)
         for sequence, source in lost:
             self._batcher.lost(sequence, source)
         if lost or not step.rows:
@@ -89,28 +89,25 @@ class Loop:
         prompt = step.prefill
         self._pace.measured(prompt=prompt, writing=step.size - prompt, seconds=time.perf_counter() - began)
 
-    def _change(self, changes: Sequence[Change]) -> list[tuple[int, int]]:
-        """Change who holds which cells; return the sequences lost by it, and from what."""
-        lost: list[tuple[int, int]] = []
-        for change in changes:
-            match change:
-                case Clear(sequence=sequence):
-                    self._context.clear(sequence)
-                case Park(sequence=sequence, holder=holder):
-                    self._context.park(sequence, holder)
-                case Forget(holder=holder):
-                    self._context.forget(holder)
-                case Compact(sequences=sequences):
-                    lost.extend((sequence, sequence) for sequence in self._context.compact(sequences))
-                case Copy(source=source, target=target, length=length, anew=anew):
-                    if anew and self._context.copy_anew(source, target, length):
-                        continue
-                    if self._context.is_parked(source):
-                        lost.append((target, source))
-                    else:
-                        # Without room for cells of its own it shares them: the same answer but for near ties.
-                        self._context.copy(source, target, length)
-        return lost
+    def _change(self, change: Change) -> list[int]:
+        """Change who holds which cells; return the sequences that found no room."""
+        match change:
+            case Clear(sequence=sequence):
+                self._context.clear(sequence)
+            case Park(sequence=sequence, holder=holder):
+                self._context.park(sequence, holder)
+            case Forget(holder=holder):
+                self._context.forget(holder)
+            case Compact(sequences=sequences):
+                return list(self._context.compact(sequences))
+            case Copy(source=source, target=target, length=length, anew=anew):
+                if anew and self._context.copy_anew(source, target, length):
+                    return []
+                if self._context.is_parked(source):
+                    return [target]
+                # Without room for cells of its own it shares them: the same answer but for near ties.
+                self._context.copy(source, target, length)
+        return []
 
     def _fill(self, step: Step) -> list[tuple[Rows, int]]:
         """Put the step's tokens into the batch; return which rows to draw from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from swarmgate_backend_llamacpp.engine.prefixes import Tokens
@@ -113,3 +114,19 @@ class Step:
     def prefill(self) -> int:
         """Return how many of them belong to prompts."""
         return sum(len(row.tokens) for row in self.rows if len(row.tokens) > 1)
+
+
+def carry_out(changes: Iterable[Change], do: Callable[[Change], list[int]]) -> list[tuple[int, int]]:
+    """Have *do* make each of *changes* in order; return the sequences lost by it, and from what.
+
+    *do* returns the sequences that a change could not fill for want of room.  Whoever was to be filled from one of
+    them is lost as well, and is not tried: there is nothing to take.
+    """
+    lost: dict[int, int] = {}
+    for change in changes:
+        source = change.source if isinstance(change, Copy) else -1
+        if isinstance(change, Copy) and source in lost:
+            lost[change.target] = source
+            continue
+        lost.update({sequence: sequence if source < 0 else source for sequence in do(change)})
+    return list(lost.items())

@@ -7,11 +7,20 @@ from swarmgate_backend_llamacpp.engine.steps import Change, Clear, Compact, Copy
 def test_what_is_taken_from_the_lost_is_lost_too() -> None:
     """Whoever was to be filled from a sequence that found no room is not tried, and is named with its source."""
     tried: list[Change] = []
-    changes = [Clear(1), Compact((2, 3)), Copy(2, 4, 8), Copy(4, 5, 8), Copy(3, 6, 8), Copy(9, 7, 8, anew=True)]
+    changes: list[Change] = [
+        Clear(1),
+        Compact((2, 3)),
+        Copy(2, 4, 8),
+        Copy(4, 5, 8),
+        Copy(3, 6, 8),
+        Copy(9, 7, 8, anew=True),
+    ]
 
     def do(change: Change) -> list[int]:
         tried.append(change)
-        return {Compact: [2], Copy: [7] if change == changes[5] else []}.get(type(change), [])
+        if isinstance(change, Compact):
+            return [2]
+        return [7] if change == changes[5] else []
 
     assert carry_out(changes, do) == [(2, 2), (4, 2), (5, 4), (7, 9)]
     assert tried == [changes[0], changes[1], changes[4], changes[5]]

@@ -11,6 +11,7 @@ _VERBS = {
     "federated": Verb("swarmgate.cli.federated", "federated", "Serve what other gateways serve, with no model here."),
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
+    "explain": Verb("swarmgate.cli.explain", "explain", "Show why requests went where they went."),
     "config": Verb("swarmgate.cli.config", "config", "Write, check and explain the configuration."),
     "plugins": Verb("swarmgate.cli.plugins", "plugins", "Look at what is installed."),
     "version": Verb("swarmgate.cli.version", "version", "Show the versions of everything."),

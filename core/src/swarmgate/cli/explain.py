@@ -122,7 +122,9 @@ def _print_account(account: RequestDocument) -> None:
     click.echo(f"{account.id}: {account.route}{model}, {account.at.astimezone():%Y-%m-%d %H:%M:%S}")
     click.echo(f"{_status(account)} after {account.seconds:.2f} s, of which {account.queue_ms} ms in the queue")
     worker = account.worker or "nobody"
-    click.echo(f"asked: {_times(account.attempts, 'attempt')}, last {worker}; resumed {account.resumed} times")
+    click.echo(
+        f"asked: {_times(account.attempts, 'attempt')}, last {worker}; resumed {_times(account.resumed, 'time')}"
+    )
     if not isinstance(account.status, int):
         click.echo("tokens: not counted yet")
     else:

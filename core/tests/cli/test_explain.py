@@ -34,7 +34,13 @@ PLACES = [
 ]
 DECISIONS = [
     {"answer": 0, "chosen": "a", "reason": "least loaded", "shadow": "b", "places": PLACES},
-    {"answer": 0, "chosen": "b", "reason": "only candidate", "shadow": "b", "places": [{"place": "b", "chosen": True}]},
+    {
+        "answer": 0,
+        "chosen": "b",
+        "reason": "only candidate",
+        "shadow": "b",
+        "places": [{"place": "b", "score": -0.0, "chosen": True}],
+    },
 ]
 WHOLE = {**SUMMARY, "prompt_tokens": 9, "completion_tokens": 4, "cached_tokens": 3, "decisions": DECISIONS}
 
@@ -85,7 +91,7 @@ def test_a_request_is_explained_in_tables(home: Path, gateway: Gateway) -> None:
         "",
         "2. b: only candidate",
         "place  score  chosen  why out",
-        "b      -      yes",
+        "b      0      yes",
         "the shadow would have chosen the same",
     ]
 
@@ -105,7 +111,7 @@ def test_a_request_may_run_or_have_been_given_up(home: Path, gateway: Gateway) -
         "",
         "2 earlier decisions not kept",
         "",
-        "3. answer 1 given up: nobody is left",
+        "3. answer 1, given up: nobody is left",
     ]
 
 

@@ -138,7 +138,7 @@ def _print_account(account: RequestDocument) -> None:
         click.echo(f"\n{_times(account.decisions_left_out, 'earlier decision')} not kept")
     several = any(each.answer for each in account.decisions)
     for number, decision in enumerate(account.decisions, start=(account.decisions_left_out or 0) + 1):
-        _print_decision(decision, f"{number}. answer {decision.answer}" if several else f"{number}.")
+        _print_decision(decision, f"{number}. answer {decision.answer}," if several else f"{number}.")
 
 
 def _print_decision(decision: DecisionDocument, heading: str) -> None:
@@ -156,7 +156,7 @@ def _rows(places: Sequence[ConsideredDocument]) -> list[tuple[str, ...]]:
     return [
         (
             each.place,
-            f"{each.score:.4g}" if isinstance(each.score, float) else _NOTHING,
+            f"{each.score + 0.0:.4g}" if isinstance(each.score, float) else _NOTHING,
             "yes" if each.chosen else "",
             each.hindrance or "",
         )

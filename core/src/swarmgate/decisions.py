@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
+from swarmgate.chat import Usage
 from swarmgate.nouns import Candidate, Word
 
 #: Why a place was no candidate: not ready yet, failed this very request, holds other weights than those that
@@ -46,3 +48,29 @@ class Decision(Word, frozen=True):
             ),
             *(Considered(name=name, hindrance=hindrance) for name, hindrance in self.hindered),
         )
+
+
+class Account(Word, frozen=True):
+    """What became of one request, or what has so far.
+
+    *path* is the template of what was asked, *at* when.  *status* is 0 while the request runs.  *reason* is the last
+    failure of a backend on the way, also of one that was made good; *fault* is the code of the error that the client
+    was told.  *decisions* go with the number of the answer they were made for, where several were asked for; *left_out*
+    is how many earlier ones are not kept.
+    """
+
+    id: str
+    path: str
+    at: datetime
+    status: int = 0
+    seconds: float = 0.0
+    model: str = ""
+    worker: str = ""
+    attempts: int = 0
+    resumed: int = 0
+    queue_seconds: float = 0.0
+    reason: str = ""
+    fault: str = ""
+    usage: Usage = Usage()
+    decisions: tuple[tuple[int, Decision], ...] = ()
+    left_out: int = 0

@@ -25,6 +25,7 @@ from swarmgate.config.blueprint import Blueprint
 from swarmgate.config.settings import Settings
 from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
+from swarmgate.http.records import Records
 from swarmgate.http.writes import JoiningProtocol
 from swarmgate.listening import leads_to, listen, only_here, url_of
 from swarmgate.metrics import Metrics
@@ -109,6 +110,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
         max_body_bytes=int(settings.max_body_mb * _MEGABYTE),
         ping_seconds=settings.ping_seconds,
         max_hops=settings.max_hops,
+        route_headers=settings.route_headers,
     )
     began = anyio.current_time()
 
@@ -122,7 +124,8 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
             healths={name: backend.health() for name, backend in assembly.all(BACKEND).items()},
         )
 
-    return Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm)
+    records = Records(settings.kept_requests)
+    return Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm, records)
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

@@ -34,4 +34,4 @@ def test_a_node_is_drained_and_taken_back_in(tmp_path: Path) -> None:
         assert "no node is called 'nobody'; there are: echo, echo-2" in done.stderr
     done = drain(tmp_path, "echo")
     assert done.returncode == 1
-    assert "no gateway runs at http://127.0.0.1:" in done.stderr
+    assert "no gateway answers at http://127.0.0.1:" in done.stderr

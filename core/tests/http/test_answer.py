@@ -58,6 +58,23 @@ class Failing(EchoBackend):
         yield deltas()
 
 
+class Dying(EchoBackend):
+    """Says one word, and dies of it when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dies = anyio.Event()
+
+    @asynccontextmanager
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
+        async def deltas() -> AsyncIterator[Delta]:
+            yield Delta(text="word ", token_ids=(1,), seed=1)
+            await self.dies.wait()
+            raise EngineError("it died")
+
+        yield deltas()
+
+
 def chat(text: str = "hello there", **fields: Any) -> bytes:
     return msgspec.json.encode({"messages": [{"role": "user", "content": text}], **fields})
 
@@ -245,3 +262,31 @@ async def test_tokens_are_counted(make_door: MakeDoor) -> None:
     assert 'gateway_ttft_seconds_count{model="echo"} 1.0' in text
     assert 'gateway_tpot_seconds_count{model="echo"} 1.0' in text
     assert 'gateway_queue_wait_seconds_count{model="echo"} 1.0' in text
+
+
+async def test_the_way_of_an_answer_is_told_unless_switched_off(make_door: MakeDoor) -> None:
+    """A failure that was made good shows in the whole answer's head; route_headers = false leaves all of it out."""
+    backends = (Failing(EngineError("it died")), EchoBackend())
+    told = (await Visitor(body=[chat()]).visit(application(make_door(*backends)))).answered
+    assert (told["x-gateway-worker"], told["x-gateway-attempts"], told["x-gateway-resumed"]) == ("b1", "2", "0")
+    assert told["x-gateway-route-reason"]
+    silent = (await Visitor(body=[chat()]).visit(application(make_door(*backends, route_headers=False)))).answered
+    assert [name for name in silent if name.startswith("x-gateway")] == []
+    assert "x-request-id" in silent
+
+
+async def test_a_stream_tells_at_its_end_how_often_it_was_carried_on(make_door: MakeDoor) -> None:
+    """Its head was out before; a comment has the final number, and the whole answer's head has it at once."""
+    dying = Dying()
+    visitor = Visitor(body=[chat(stream=True)])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(visitor.visit, application(make_door(dying, EchoBackend())))
+        await visitor.until("word")
+        dying.dies.set()
+    assert visitor.answered["x-gateway-resumed"] == "0"
+    assert b"\n\n: x-gateway-attempts=2 x-gateway-resumed=1 x-gateway-worker=" in visitor.content
+    assert visitor.content.endswith(b"data: [DONE]\n\n")
+    whole = await Visitor(body=[chat()]).visit(
+        application(make_door(Failing(EngineError("x"), words=1), EchoBackend()))
+    )
+    assert whole.answered["x-gateway-resumed"] == "1"

@@ -86,6 +86,9 @@ async def test_cors_lets_the_configured_pages_in(make_door: MakeDoor) -> None:
     assert preflight.status == 204
     assert preflight.answered["access-control-allow-origin"] == _PAGE
     assert "authorization" in preflight.answered["access-control-allow-headers"].lower()
+    shown = {"Origin": _PAGE, "Authorization": "Bearer secret"}
+    answered = (await Visitor(path="/v1/models", method="GET", headers=shown).visit(app)).answered
+    assert "x-gateway-route-reason" in answered["access-control-expose-headers"].lower()
     refused = await Visitor(path="/v1/models", method="GET", headers={"Origin": _PAGE}).visit(app)
     assert refused.status == 401
     assert refused.answered["access-control-allow-origin"] == _PAGE

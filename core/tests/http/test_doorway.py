@@ -9,6 +9,7 @@ from swarmgate.echo import EchoBackend
 from swarmgate.http.app import application
 from swarmgate.http.door import Door
 from swarmgate.http.doorway import Doorway
+from swarmgate.http.records import Records
 from swarmgate.metrics import Metrics
 from visitor import Visitor
 
@@ -76,7 +77,7 @@ async def test_a_failure_of_the_application_is_an_error_document() -> None:
         raise ValueError("secret")
 
     with capture_logs() as events:
-        visitor = await Visitor().visit(Doorway(broken, Metrics("0")))
+        visitor = await Visitor().visit(Doorway(broken, Metrics("0"), Records(0)))
     assert visitor.status == 500
     assert b"secret" not in visitor.content
     assert [event["event"] for event in events] == ["http.failed", "http.answered"]

@@ -54,8 +54,10 @@ async def test_all_that_is_served_is_described(make_door: MakeDoor) -> None:
     """Each described operation is there, and each route is described."""
     app = application(make_door(EchoBackend()))
     visitor = await Visitor(path="/schema/openapi.json", method="GET").visit(app)
+    await Visitor(headers={"X-Request-ID": "mine"}, body=[b"{}"]).visit(app)
     for path, item in visitor.json["paths"].items():
         for method in item:
-            found = await Visitor(path=path.replace("{name}", "echo"), method=method.upper(), body=[b"{}"]).visit(app)
+            asked = path.replace("{name}", "echo").replace("{id}", "mine")
+            found = await Visitor(path=asked, method=method.upper(), body=[b"{}"]).visit(app)
             assert str(found.status) in item[method]["responses"]
             assert found.status in {200, 400}

@@ -35,10 +35,11 @@ from swarmgate.api import (
     UnknownModel,
     Unreachable,
     Unsupported,
+    weight,
 )
 from swarmgate.passage import travelling
+from swarmgate.testing import a_candidate, a_request, an_embed_request
 from swarmgate.testing import a_node as a_named_node
-from swarmgate.testing import a_request, an_embed_request
 from swarmgate.testing.answers import write
 from swarmgate.testing.streams import a_closed_port
 from swarmgate_backend_openai import OpenAIOptions
@@ -202,3 +203,12 @@ def test_the_key_comes_from_a_file(key_file: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_key(OpenAIOptions(url="http://h", api_key="open sesame"))
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, 1.0), ({"weight": 1.0}, 1.0), ({"weight": 0.25}, 0.25)])
+async def test_balancers_learn_the_server_s_weight(options: dict[str, float], expected: float) -> None:
+    """The option is what balancers read off its models; without one they all weigh alike."""
+    with a_node(well) as node:
+        async with asking(node.url, **options) as backend:
+            (card,) = backend.models()
+    assert weight(a_candidate(labels=card.labels)) == expected

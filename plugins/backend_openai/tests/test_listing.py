@@ -110,3 +110,11 @@ def test_no_fact_breaks_it(noise: object) -> None:
     (card,) = drawn(model | {"created": None, "context_length": noise})
     assert card.slots >= 1
     assert card.context_length >= 0
+
+
+def test_all_models_have_the_labels_of_their_server() -> None:
+    """Those that were found, and those that are only wanted yet."""
+    (card,) = drawn({"id": "a"}, labels={"weight": "2.5"})
+    assert card.labels == {"weight": "2.5"}
+    (wished,) = foretold(Choosing(me=ME, node="n", wanted={"a": "b"}, labels={"weight": "2.5"}))
+    assert wished.labels == {"weight": "2.5"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from swarmgate.cli.output import expected_errors, fail, print_json
+from swarmgate.cli.output import expected_errors, print_json
 from swarmgate.cli.reading import config_option, json_option, read
 from swarmgate.cli.verbs import examples
 
@@ -20,15 +20,16 @@ def drain(node: str, file: str | None, *, undo: bool, as_json: bool) -> None:
     What it is answering it finishes.  `GET /v1/swarm` shows its requests in flight; at none it may be stopped.  This
     lasts until --undo, or until the gateway is started anew.
     """
-    from swarmgate.cli.running import tell_running
+    from swarmgate.cli.running import asked
+    from swarmgate.http.wire.swarm import Drained
 
     with expected_errors():
-        blueprint, _, _ = read(file, {})
-    told = tell_running(blueprint.settings, "/v1/swarm/drain", {"node": node, "drain": not undo})
-    if told.document is None:
-        fail(told.fault)
-    elif as_json:
-        print_json(told.document)
+        blueprint, _, _ = read(file, local=False)
+    order = {"node": node, "drain": not undo}
+    told = asked(blueprint.settings, "/v1/swarm/drain", Drained, able="drain nodes", order=order)
+    if as_json:
+        print_json(told)
     else:
-        names = ", ".join(map(str, told.document["backends"]))
-        click.echo(f"{names}: {'in service again' if undo else 'drained: nothing new is sent there'}")
+        click.echo(
+            f"{', '.join(told.backends)}: {'in service again' if undo else 'drained: nothing new is sent there'}"
+        )

@@ -12,6 +12,7 @@ _VERBS = {
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
     "drain": Verb("swarmgate.cli.drain", "drain", "Send nothing new to a node of the running gateway."),
+    "explain": Verb("swarmgate.cli.explain", "explain", "Show why requests went where they went."),
     "config": Verb("swarmgate.cli.config", "config", "Write, check and explain the configuration."),
     "plugins": Verb("swarmgate.cli.plugins", "plugins", "Look at what is installed."),
     "version": Verb("swarmgate.cli.version", "version", "Show the versions of everything."),

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from http.client import HTTPException
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
 
+from swarmgate.cli.output import fail
 from swarmgate.config.settings import Settings
 from swarmgate.http.wire.swarm import SwarmDocument
 
+KindT = TypeVar("KindT")
 _SECONDS = 2.0
+#: What a gateway says of what it does not know; any other 404 is a server's that is none.
+_NOT_FOUND, _UNKNOWN = 404, frozenset({"request_not_found", "node_not_found"})
 _MOST_BYTES = 8 << 20
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # compared, not bound
+_OK = 200
 _REFUSED = frozenset({401, 403})
+
+
+class _Detail(msgspec.Struct):
+    message: str
+    code: str | None = None
+
+
+class _Refusal(msgspec.Struct):
+    """An error in OpenAI's shape."""
+
+    error: _Detail
 
 
 class Running(NamedTuple):
@@ -26,54 +42,86 @@ class Running(NamedTuple):
     fault: str = ""
 
 
-class Told(NamedTuple):
-    """What the gateway at *url* answered to an order: its *document*, or the *fault*, also if nobody is there."""
+class Said(NamedTuple):
+    """What whoever is at *url* answered; *status* is 0 if nobody did."""
 
     url: str
-    document: dict[str, Any] | None = None
-    fault: str = ""
+    status: int = 0
+    body: bytes = b""
+
+    @property
+    def fault(self) -> str:
+        """Return why a gateway that runs says nothing to us, empty if that is not so."""
+        if self.status not in _REFUSED:
+            return ""
+        return f"the gateway at {self.url} takes none of the API keys configured here; give it one of its own"
 
 
-def tell_running(settings: Settings, path: str, order: dict[str, Any]) -> Told:
-    """Post *order* to *path* of the gateway at the configured address."""
-    url, request = _request(settings, path)
-    request.data = msgspec.json.encode(order)
-    request.add_header("Content-Type", "application/json")
-    try:
-        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
-            return Told(url, msgspec.json.decode(answer.read(_MOST_BYTES), type=dict[str, Any]))
-    except HTTPError as error:
-        with error:
-            said = error.read(_MOST_BYTES)
-        try:
-            return Told(url, fault=str(msgspec.json.decode(said)["error"]["message"]))
-        except (msgspec.DecodeError, KeyError, TypeError):
-            return Told(url, fault=f"what answers at {url} is no gateway: it says {error.code} to {path}")
-    except (URLError, HTTPException, OSError, ValueError) as error:
-        return Told(
-            url, fault=f"no gateway runs at {url} ({getattr(error, 'reason', error)}); start one, or say --config"
-        )
-
-
-def _request(settings: Settings, path: str) -> tuple[str, Request]:
+def ask(settings: Settings, path: str, order: dict[str, Any] | None = None) -> Said:
+    """Return what is answered for *path* at the configured address; *order* is posted there, if there is one."""
     host, _, port = settings.listen.rpartition(":")
     url = f"http://{_ANYWHERE.get(host, host)}:{port}"
+    if not int(port):
+        return Said(url)
     headers = {"Authorization": f"Bearer {settings.api_keys[0]}"} if settings.api_keys else {}
-    return url, Request(f"{url}{path}", headers=headers)  # noqa: S310  # http, and no other scheme
+    body = None if order is None else msgspec.json.encode(order)
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    request = Request(f"{url}{path}", body, headers)  # noqa: S310  # http, and no other scheme
+    try:
+        # no proxy: it is this machine
+        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
+            return Said(url, answer.status, answer.read(_MOST_BYTES))
+    except HTTPError as error:
+        with error:
+            return Said(url, error.code, _rest(error))
+    except (URLError, HTTPException, OSError, ValueError):
+        return Said(url)  # nobody is there
 
 
 def ask_running(settings: Settings) -> Running:
     """Return what the gateway at the configured address says; neither account nor fault if there is none."""
-    url, request = _request(settings, "/v1/swarm")
-    if url.endswith(":0"):
-        return Running(url)
+    said = ask(settings, "/v1/swarm")
+    if said.status != _OK:
+        return Running(said.url, fault=said.fault)
     try:
-        # no proxy: it is this machine
-        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
-            return Running(url, msgspec.json.decode(answer.read(_MOST_BYTES), type=SwarmDocument))
-    except HTTPError as error:
-        with error:
-            refused = f"the gateway at {url} takes none of the API keys configured here; give it one of its own"
-            return Running(url, fault=refused if error.code in _REFUSED else "")
-    except (URLError, HTTPException, OSError, ValueError, msgspec.MsgspecError):
-        return Running(url)  # nobody is there, or somebody else
+        return Running(said.url, msgspec.json.decode(said.body, type=SwarmDocument))
+    except (ValueError, msgspec.MsgspecError):
+        return Running(said.url)  # it is somebody else
+
+
+def _rest(error: HTTPError) -> bytes:
+    try:
+        return error.read(_MOST_BYTES)
+    except (HTTPException, OSError):
+        return b""
+
+
+def asked(settings: Settings, path: str, kind: type[KindT], *, able: str, order: dict[str, Any] | None = None) -> KindT:
+    """Return what the running gateway says; end the command with status 1 and a plain message if it does not.
+
+    *able* is what a gateway has to be able to do for this, in words.
+    """
+    said = ask(settings, path, order)
+    document = _read(said.body, kind) if said.status == _OK else None
+    if document is None:
+        fail(_why_nothing(said, able))
+    return document
+
+
+def _why_nothing(said: Said, able: str) -> str:
+    refusal = _read(said.body, _Refusal)
+    if said.fault:
+        return said.fault
+    if said.status == _NOT_FOUND and refusal is not None and refusal.error.code in _UNKNOWN:
+        return refusal.error.message
+    if said.status:
+        return f"what answers at {said.url} is no gateway that can {able} (status {said.status})"
+    return f"no gateway answers at {said.url}; start one with `gateway run`, or name its configuration with --config"
+
+
+def _read(body: bytes, kind: type[KindT]) -> KindT | None:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (ValueError, msgspec.MsgspecError):
+        return None

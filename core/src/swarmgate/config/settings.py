@@ -59,6 +59,10 @@ class Settings(Options, frozen=True):
     peer_api_key_file: Annotated[str, PATH] | None = None
     #: Gateways a request may have come through; one more, and it is taken to go in circles.
     max_hops: Annotated[int, Meta(ge=0)] = 4
+    #: Whether answers have the X-Gateway- headers that tell which way they came: worker, attempts, reason, and so on.
+    route_headers: bool = True
+    #: Requests whose way is remembered after they are over, for `gateway explain`; nothing of what was said is kept.
+    kept_requests: Annotated[int, Meta(ge=0, le=100_000)] = 1000
     #: Largest request body accepted, in megabytes (1,000,000 bytes).
     max_body_mb: Annotated[float, Meta(gt=0)] = 32.0
     #: Seconds of silence after which a stream sends a comment to show that it lives.

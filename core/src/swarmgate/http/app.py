@@ -14,6 +14,7 @@ from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
 from swarmgate.http.openapi import openapi_route
+from swarmgate.http.requests import request_routes
 from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
 from swarmgate.http.swarm import swarm_route
@@ -24,6 +25,8 @@ _EXPOSED = (
     "X-Request-ID",
     "X-Gateway-Worker",
     "X-Gateway-Attempts",
+    "X-Gateway-Resumed",
+    "X-Gateway-Route-Reason",
     "X-Gateway-Queue-Ms",
     "X-Gateway-Ignored-Fields",
     "Retry-After",
@@ -35,14 +38,21 @@ def application(door: Door) -> ASGIApp:
     """Return the ASGI application behind *door*."""
     origins = list(door.limits.cors_origins)
     app = Litestar(
-        [*api_routes(door), swarm_route(door), drain_route(door), *standing_routes(door), openapi_route(door)],
+        [
+            *api_routes(door),
+            swarm_route(door),
+            drain_route(door),
+            *request_routes(door),
+            *standing_routes(door),
+            openapi_route(door),
+        ],
         middleware=[guarded_by(Keyring(door.limits.api_keys))],
         exception_handlers={Exception: _told},
         cors_config=CORSConfig(allow_origins=origins, expose_headers=list(_EXPOSED)) if origins else None,
         openapi_config=None,
         logging_config=None,
     )
-    return Doorway(app, door.metrics)
+    return Doorway(app, door.metrics, door.records)
 
 
 def _told(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

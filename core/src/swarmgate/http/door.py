@@ -10,6 +10,7 @@ import anyio
 
 from swarmgate.dispatch import Dispatcher
 from swarmgate.http.faults import ClosingDown
+from swarmgate.http.records import Records
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
@@ -23,7 +24,8 @@ class Limits:
 
     No *api_keys* means that anybody may in.  *ping_seconds* is how long a stream may stay silent
     before a comment is sent.  *max_hops* is how many gateways a request may have come through.
-    *cors_origins* are the web pages' origins that browsers let in.
+    *cors_origins* are the web pages' origins that browsers let in.  *route_headers* says whether answers tell the way
+    they came.
     """
 
     api_keys: tuple[str, ...] = ()
@@ -31,11 +33,16 @@ class Limits:
     max_body_bytes: int = 32 * _MEGABYTE
     ping_seconds: float = 15.0
     max_hops: int = 4
+    route_headers: bool = True
 
 
 @dataclass(slots=True, eq=False)
 class Door:
-    """The state of the front door; *node* is who answers, *swarm* what it sees of its swarm at the moment."""
+    """The state of the front door.
+
+    *node* is who answers, *swarm* what it sees of its swarm at the
+    moment, *records* what became of requests.
+    """
 
     dispatcher: Dispatcher
     metrics: Metrics
@@ -43,6 +50,7 @@ class Door:
     limits: Limits = field(default_factory=Limits)
     node: Node = field(default_factory=lambda: Node(id=NodeId("unknown"), name="unknown"))
     swarm: Callable[[], Swarm] = Swarm
+    records: Records = field(default_factory=lambda: Records(1000))
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])

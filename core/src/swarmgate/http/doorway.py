@@ -11,6 +11,7 @@ from structlog.contextvars import bound_contextvars
 from swarmgate.http.askers import asker_of
 from swarmgate.http.bodies import header
 from swarmgate.http.faults import fault
+from swarmgate.http.records import Records
 from swarmgate.http.reply import Reply
 from swarmgate.http.visit import Visit, begin
 from swarmgate.metrics import Metrics
@@ -28,9 +29,10 @@ _OPEN_ROUTES = frozenset({"/healthz", "/livez", "/readyz", "/metrics"})
 class Doorway:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, records: Records) -> None:
         self._app = app
         self._metrics = metrics
+        self._records = records
 
     def __repr__(self) -> str:
         return f"<Doorway of {self._app!r}>"
@@ -63,13 +65,16 @@ class Doorway:
                     raise
                 await Reply(answer, visit).fail(fault(error))
             finally:
-                self._tell(scope, visit, seconds=anyio.current_time() - began, over=over)
+                self._tell(scope, visit, began, over=over)
 
-    def _tell(self, scope: Scope, visit: Visit, *, seconds: float, over: bool) -> None:
+    def _tell(self, scope: Scope, visit: Visit, began: float, *, over: bool) -> None:
         route = _UNKNOWN
         if "path_template" in scope:  # it is not, where no route was found
             route = scope["path_template"]
         status = visit.status if over else _GIVEN_UP
+        now = anyio.current_time()
+        seconds = now - began
+        self._records.leave(visit, status=status, now=now)
         self._metrics.ended(route=route, model=visit.model, code=status, seconds=seconds)
         facts: dict[str, object] = {"route": route, "status": status, "seconds": round(seconds, 4)}
         if visit.model:

@@ -12,6 +12,7 @@ from swarmgate.errors import RequestError, Unauthorized
 from swarmgate.http.door import Door
 from swarmgate.http.routes import json
 from swarmgate.http.wire.reading import Body, read
+from swarmgate.http.wire.swarm import Drained
 from swarmgate.listening import is_here
 
 
@@ -20,13 +21,6 @@ class DrainBody(Body, kw_only=True):
 
     node: str
     drain: bool = True
-
-
-class Drained(msgspec.Struct, kw_only=True):
-    """The backends that were meant, and what they do now."""
-
-    backends: list[str]
-    draining: bool
 
 
 class UnknownNode(RequestError):

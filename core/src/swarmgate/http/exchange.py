@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic
 
 import anyio
@@ -49,7 +50,10 @@ class Exchange(Generic[BodyT]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        reply = Reply(send, current())
+        visit = current()
+        reply = Reply(send, visit, tells_route=self._door.limits.route_headers)
+        at, now = datetime.now(tz=UTC), anyio.current_time()
+        self._door.records.enter(visit, scope["path_template"], at=at, now=now)
         try:
             passage = passage_of(scope)
             passage.check(self._door.node.id, self._door.limits.max_hops)

@@ -9,9 +9,10 @@ from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from swarmgate.http.door import Door
-from swarmgate.http.draining import DrainBody, Drained
+from swarmgate.http.draining import DrainBody
 from swarmgate.http.faults import ErrorDocument
 from swarmgate.http.keys import OPEN_PATHS
+from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
 from swarmgate.http.routes import READ, json
 from swarmgate.http.standing import Alive, Loading, Readiness, Version
 from swarmgate.http.wire.chat import ChatBody
@@ -20,7 +21,8 @@ from swarmgate.http.wire.completion import CompletionBody
 from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
 from swarmgate.http.wire.models import ModelDocument, ModelList
-from swarmgate.http.wire.swarm import SwarmDocument
+from swarmgate.http.wire.requests import RequestDocument, RequestList
+from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
 
 _Json = dict[str, Any]
@@ -44,6 +46,8 @@ _STRUCTS: tuple[type, ...] = (
     SwarmDocument,
     DrainBody,
     Drained,
+    RequestList,
+    RequestDocument,
     TokenizeBody,
     TokensDocument,
     DetokenizeBody,
@@ -52,7 +56,7 @@ _STRUCTS: tuple[type, ...] = (
 _ERRORS = {
     400: "The request is at fault; `param` names the field.",
     401: "API keys are configured and the request has none of them.",
-    404: "No such model, or no such path.",
+    404: "No such model, request or path.",
     413: "The body is longer than this gateway reads.",
     415: "The body is compressed.",
     429: "Too many requests wait already; come back after `Retry-After`.",
@@ -61,7 +65,19 @@ _ERRORS = {
     503: "Nobody can answer now, such as while the model loads; come back after `Retry-After`.",
     508: "The request goes in circles between gateways, or has come through too many.",
 }
+_LIMIT: _Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
 _STANDARD_HEADERS: _Json = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+_ANSWER_HEADERS: _Json = {
+    name: {"description": description, "schema": {"type": kind}}
+    for name, kind, description in (
+        ("X-Gateway-Ignored-Fields", "string", "Fields of the body that nothing was done with."),
+        ("X-Gateway-Worker", "string", "The backend that answered, or the node's name."),
+        ("X-Gateway-Attempts", "integer", "How many were asked."),
+        ("X-Gateway-Resumed", "integer", "How often the answer was carried on by another; in streams until its head."),
+        ("X-Gateway-Route-Reason", "string", "Why the one asked last was chosen."),
+        ("X-Gateway-Queue-Ms", "integer", "How long the request waited for a slot."),
+    )
+}
 
 
 def openapi_route(door: Door) -> HTTPRouteHandler:
@@ -130,6 +146,25 @@ def _paths() -> _Json:
             500,
         ),
         "/v1/swarm/drain": _posted("drain", "Send nothing new to a node, or again.", DrainBody, _content(Drained)),
+        "/v1/requests": _read(
+            "requests",
+            "List the latest requests, the newest first.",
+            {200: ("The latest requests.", _content(RequestList))},
+            400,
+            401,
+            500,
+            parameters=[{"name": "limit", "in": "query", "schema": _LIMIT}],
+        ),
+        "/v1/requests/{id}": _read(
+            "request",
+            "Show what became of a request, and why it went where it went; its id may have slashes.",
+            {200: ("What became of it.", _content(RequestDocument))},
+            400,
+            401,
+            404,
+            500,
+            parameters=[{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+        ),
         "/tokenize": _posted("tokenize", "Cut text into tokens.", TokenizeBody, _content(TokensDocument)),
         "/detokenize": _posted("detokenize", "Join tokens to text.", DetokenizeBody, _content(TextOfTokens)),
         "/healthz": _read("healthz", "Say that the process answers.", {200: ("It does.", _content(Alive))}, 500),
@@ -169,13 +204,7 @@ def _paths() -> _Json:
 
 def _posted(operation: str, summary: str, body: type, content: _Json, *, session: bool = False) -> _Json:
     responses = {"200": _response("The answer.", content)} | _errors(*_ERRORS)
-    responses["200"]["headers"] = {
-        **responses["200"]["headers"],
-        "X-Gateway-Ignored-Fields": {
-            "description": "Fields of the body that nothing was done with.",
-            "schema": {"type": "string"},
-        },
-    }
+    responses["200"]["headers"] = {**responses["200"]["headers"], **_ANSWER_HEADERS}
     described: _Json = {
         "operationId": operation,
         "summary": summary,

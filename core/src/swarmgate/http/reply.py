@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import anyio
 from litestar.types import Send
 
@@ -16,17 +18,23 @@ _STREAM: tuple[Header, ...] = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+#: What may not stand in a header: balancers' and other machines' words are nobody's own.
+_UNFIT = re.compile(r"[^\x20-\x7e]+")
+_LONGEST = 200
 
 
 class Reply:
     """Sends one response.  A stream's head goes out with its first bytes, in one write.
 
-    What it adds to the head is what *visit* knows by then.
+    Unless *tells_route* is false, the head has what *visit* knows by then, and a stream that was
+    carried on after that ends with a comment that has the final numbers.
     """
 
-    def __init__(self, send: Send, visit: Visit) -> None:
+    def __init__(self, send: Send, visit: Visit, *, tells_route: bool = True) -> None:
         self._send = send
         self._visit = visit
+        self._tells_route = tells_route
+        self._told_attempts = 0
         self._begun = False
         self._ended = False
         self._turn = anyio.Lock(fast_acquire=True)
@@ -52,6 +60,8 @@ class Reply:
             self.sent_at = anyio.current_time()
             if not self._begun:
                 await self._head(200, _STREAM)
+            elif last:
+                events = self._news() + events
             await self._send({"type": "http.response.body", "body": events, "more_body": not last})
 
     async def document(self, body: bytes, *, status: int = 200, headers: tuple[Header, ...] = ()) -> None:
@@ -76,12 +86,28 @@ class Reply:
         )
 
     def _known(self) -> list[Header]:
+        """Return what is known of the way: nothing where no model was found to ask."""
         visit = self._visit
-        if not visit.attempts:
+        if not self._tells_route or not visit.model:
             return []
-        worker = visit.worker.encode("ascii", "replace")
+        self._told_attempts = visit.attempts
+        texts = {b"x-gateway-worker": visit.worker, b"x-gateway-route-reason": visit.reason}
         return [
-            (b"x-gateway-worker", worker),
+            *((name, _one_line(text)) for name, text in texts.items() if text),
             (b"x-gateway-attempts", b"%d" % visit.attempts),
+            (b"x-gateway-resumed", b"%d" % visit.resumed),
             (b"x-gateway-queue-ms", b"%d" % round(visit.queue_seconds * 1000)),
         ]
+
+    def _news(self) -> bytes:
+        """Return a comment with what has changed since the head: attempts that came later."""
+        visit = self._visit
+        if not self._tells_route or visit.attempts == self._told_attempts:
+            return b""
+        facts = (visit.attempts, visit.resumed, _one_line(visit.worker))
+        return b": x-gateway-attempts=%d x-gateway-resumed=%d x-gateway-worker=%s\n\n" % facts
+
+
+def _one_line(text: str) -> bytes:
+    """Return *text* as a header can hold it."""
+    return _UNFIT.sub("?", " ".join(text.split()))[:_LONGEST].encode()

@@ -45,6 +45,22 @@ class Visit:
         return max((route.attempts for route in self.routes), default=0)
 
     @property
+    def resumed(self) -> int:
+        """Return how often a begun answer was carried on, for the answer that took most."""
+        return max((route.resumed for route in self.routes), default=0)
+
+    @property
+    def reason(self) -> str:
+        """Return why whoever was chosen last was chosen, for the answer that took most attempts."""
+        decided = [route for route in self.routes if route.decisions]
+        return max(decided, key=lambda route: route.attempts).decisions[-1].reason if decided else ""
+
+    @property
+    def failure(self) -> str:
+        """Return the last failure of a backend on the way, also if it was made good."""
+        return next((route.reason for route in reversed(self.routes) if route.reason), "")
+
+    @property
     def queue_seconds(self) -> float:
         """Return how long the longest wait for a slot was."""
         return max((route.queue_seconds for route in self.routes), default=0.0)

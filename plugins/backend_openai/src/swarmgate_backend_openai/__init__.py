@@ -27,6 +27,8 @@ class OpenAIOptions(Options, frozen=True):
     models: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     #: How many answers the server is asked for at once, by model; what it says itself if not given, else 8.
     slots: Annotated[int, Meta(ge=1)] | None = None
+    #: Its share where balancers weigh: one with 2 gets twice as many turns as one with 1.
+    weight: Annotated[float, Meta(gt=0, le=1_000_000)] = 1.0
     #: Seconds a connection may take.
     connect_seconds: Seconds = 3.0
     #: Seconds until an answer begins, reading a long prompt included; without end if not given.

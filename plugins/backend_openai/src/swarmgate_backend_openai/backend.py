@@ -63,7 +63,11 @@ class OpenAIBackend:
         self._client = client
         self._node = node
         self._choosing = Choosing(
-            me=node.id, node=options.name or client.who, wanted=wanted(options.models), slots=options.slots
+            me=node.id,
+            node=options.name or client.who,
+            wanted=wanted(options.models),
+            slots=options.slots,
+            labels={} if options.weight == 1 else {"weight": str(options.weight)},
         )
         self._standing = Standing(
             foretold=foretold(self._choosing),

@@ -48,13 +48,15 @@ class Choosing(msgspec.Struct, frozen=True):
     """What is taken of a listing, and by which names.
 
     *wanted* maps names here to names there; empty means all, as they are.  *me* is this gateway's own id, *node*
-    what the server shall be called, *slots* how many answers it is asked for at once, if that is not its choice.
+    what the server shall be called, *slots* how many answers it is asked for at once, if that is not its choice,
+    *labels* what balancers are told of it.
     """
 
     me: NodeId
     node: str
     wanted: Mapping[str, str] = {}
     slots: int | None = None
+    labels: dict[str, str] = {}
 
     def named_there(self, name: str) -> str:
         """Return what the model called *name* here is called there."""
@@ -107,7 +109,10 @@ def cards(listing: Listing, choosing: Choosing) -> tuple[tuple[ModelCard, ...], 
 
 def foretold(choosing: Choosing) -> tuple[ModelCard, ...]:
     """Return the cards of what is wanted, before anybody has looked."""
-    return tuple(ModelCard(name=name, node=choosing.node, abilities=_ABILITIES) for name in choosing.wanted)
+    return tuple(
+        ModelCard(name=name, node=choosing.node, abilities=_ABILITIES, labels=choosing.labels)
+        for name in choosing.wanted
+    )
 
 
 def _card(
@@ -140,6 +145,7 @@ def _card(
         aliases=aliases,
         node=choosing.node,
         paths=paths,
+        labels=choosing.labels,
     )
 
 

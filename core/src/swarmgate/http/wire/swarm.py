@@ -121,6 +121,13 @@ class NodeDocument(Struct, kw_only=True):
     trial: bool | UnsetType = UNSET
 
 
+class Drained(Struct, kw_only=True):
+    """The backends that an order to drain meant, and what they do now."""
+
+    backends: list[str]
+    draining: bool
+
+
 class SwarmDocument(Struct, kw_only=True):
     """A gateway, its models, those that answer, and its workers."""
 

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from swarmgate.admission import ANYBODY
+from swarmgate.decisions import Decision
+from swarmgate.dispatch import Route
+from swarmgate.http.records import Records
+from swarmgate.http.visit import Visit
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def begun(records: Records, name: str, *routes: Route, now: float = 0.0) -> Visit:
+    visit = Visit(id=name, asker=ANYBODY, routes=list(routes))
+    records.enter(visit, "/v1/x", at=AT, now=now)
+    return visit
+
+
+def test_a_request_is_known_while_it_runs_and_after() -> None:
+    """Running, it has no status and its seconds so far; over, what it ended with."""
+    records = Records(2)
+    visit = begun(records, "a", Route(model="m", worker="b1", attempts=2, reason="it died"), now=1.0)
+    running = records.find("a", now=3.0)
+    assert running is not None
+    assert (running.status, running.seconds, running.model, running.worker) == (0, 2.0, "m", "b1")
+    records.leave(visit, status=200, now=5.0)
+    over = records.find("a", now=9.0)
+    assert over is not None
+    assert (over.status, over.seconds, over.attempts, over.reason, over.at) == (200, 4.0, 2, "it died", AT)
+    assert "0 running, 1 over" in repr(records)
+
+
+def test_only_the_last_are_kept() -> None:
+    """Those that run are known besides; the newest come first, by when they came."""
+    records = Records(2)
+    slow, *visits = [begun(records, name) for name in "abcd"]
+    for visit in visits:
+        records.leave(visit, status=200, now=1.0)
+    assert [account.id for account in records.latest(9, now=1.0)] == ["d", "c", "a"]
+    assert [account.id for account in records.latest(1, now=1.0)] == ["d"]
+    assert records.find("b", now=1.0) is None
+    records.leave(slow, status=499, now=2.0)
+    assert [account.id for account in records.latest(9, now=2.0)] == ["d", "a"]
+
+
+def test_of_one_id_the_latest_is_meant() -> None:
+    """Clients may use an id again: while both run, when one does, and when both are over."""
+    records = Records(5)
+    first, second = begun(records, "a", now=1.0), begun(records, "a", now=2.0)
+
+    def seconds() -> float:
+        found = records.find("a", now=10.0)
+        assert found is not None
+        return found.seconds
+
+    assert seconds() == 8.0
+    records.leave(second, status=200, now=5.0)
+    records.leave(first, status=200, now=6.0)
+    assert seconds() == 3.0
+
+
+def test_none_may_be_kept() -> None:
+    """Then not even those that run are known, and one that was never entered may leave."""
+    records = Records(0)
+    records.leave(begun(records, "a"), status=200, now=1.0)
+    begun(records, "b")
+    assert records.latest(9, now=1.0) == ()
+    assert records.find("b", now=1.0) is None
+
+
+def test_what_is_kept_of_one_request_is_bounded() -> None:
+    """Of many decisions the last, each with its answer's number, and how many there were before; reasons are cut."""
+    records = Records(1)
+    decisions = [Decision(chosen=str(number), reason="r") for number in range(40)]
+    routes = [Route(decisions=decisions, reason="x" * 1000), Route(decisions=decisions)]
+    records.leave(begun(records, "a", *routes), status=200, now=1.0)
+    found = records.find("a", now=1.0)
+    assert found is not None
+    assert (len(found.decisions), found.left_out, len(found.reason)) == (64, 16, 500)
+    assert (found.decisions[0], found.decisions[-1]) == ((0, decisions[16]), (1, decisions[39]))

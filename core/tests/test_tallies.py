@@ -173,3 +173,16 @@ def test_counts_come_back_to_nothing(trips: list[tuple[str, bool, bool, int]]) -
         seen = tallies.candidate(place(name), 3)
         assert (seen.in_flight, seen.writing, seen.queued_tokens) == (0, 0, 0)
     assert repr(tallies) == "<Tallies 0 in flight>"
+
+
+def test_tokens_in_between_need_no_clock() -> None:
+    """The first one and every thirty-second do; the speed comes out the same."""
+    tallies = Tallies()
+    entry = tallies.begin(place(), DEMAND, 0)
+    timed = 0
+    for number in range(65):
+        if not entry.count(1):
+            tallies.wrote(entry, 1, 1.0 + number / 10)
+            timed += 1
+    assert (timed, entry.written) == (3, 65)
+    assert tallies.candidate(place(), 8).decode_rate == pytest.approx(10)

@@ -84,7 +84,7 @@ class Attempt:
     def note(self, delta: Delta) -> None:
         """Count what has come; the first token or text says that the prompt has been read."""
         said = len(delta.token_ids) or bool(delta.text or delta.reasoning or delta.tool_calls)
-        if said:
+        if said and not self.entry.count(said):
             self.tallies.wrote(self.entry, said, anyio.current_time())
         if delta.finish is not None:
             self.entry.length = (delta.usage.completion_tokens if delta.usage else 0) or self.entry.written

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -33,7 +33,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[str]]:
 
 
 class Load:
-    """So many clients who ask one thing after the other until told to stop; each notes what was wrong with an answer."""
+    """Clients who ask one thing after the other until told to stop; what was wrong with an answer is kept."""
 
     def __init__(self, hub: LiveGateway) -> None:
         self.hub = hub
@@ -43,7 +43,7 @@ class Load:
         self._news = threading.Condition()
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(_TOGETHER)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -33,6 +33,7 @@ from misbehaving import (
 pytestmark = pytest.mark.journey
 
 _ASKED = "one two three"
+Running = AbstractContextManager[LiveGateway]
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +45,14 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Node, LiveG
         yield node, hub
 
 
-def in_front(folder: Path, first: str, second: str, **more: Any) -> AbstractContextManager[LiveGateway]:
-    """Run a hub that asks the *first* node first; its patience is short."""
+def in_front(folder: Path, first: str, second: str, *, balancer: str = "first_free") -> Running:
+    """Run a hub that asks the *first* node first, if *balancer* does not know better; its patience is short."""
     backends = [
         {"use": "openai", "url": first, "first_seconds": 0.5, "idle_seconds": 0.5, "refresh_seconds": 0.2},
         {"use": "openai", "url": second},
     ]
-    tables = [("[balancer]", {"use": "first_free"})]
-    return live_gateway(folder, backends, arguments=("federated",), tables=tables, **more)
+    tables = [("[balancer]", {"use": balancer})]
+    return live_gateway(folder, backends, arguments=("federated",), tables=tables)
 
 
 def body(*, stream: bool) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def test_a_node_that_claims_a_thousand_slots_gets_no_request_killed(tmp_path: Pa
         live_gateway(tmp_path / "good", [{"use": "echo", "model": "m", "slots": 2}]) as good,
     ):
         boaster.meta = {"slots": 1000}
-        with in_front(tmp_path / "hub", boaster.url, good.url) as hub:
+        with in_front(tmp_path / "hub", boaster.url, good.url, balancer="least_loaded") as hub:
             listed = httpx.get(f"{hub.url}/v1/models").json()["data"]
             assert [entry["meta"]["slots"] for entry in listed] == [1002]
             assert [whole(hub) for _ in range(30)] == [(200, _ASKED)] * 30

@@ -170,8 +170,10 @@ async def baseline(pid: int) -> int:
 async def calm(pid: int, before: int) -> int:
     """Wait until no more than *before* descriptors are open, for a while at most; return how many are."""
     until = perf_counter() + _CALM_SECONDS
-    while (count := look(pid, 0).descriptors) > before and perf_counter() < until:
+    count = look(pid, 0).descriptors
+    while count > before and perf_counter() < until:
         await asyncio.sleep(0.2)
+        count = look(pid, 0).descriptors
     return count
 
 

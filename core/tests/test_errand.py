@@ -111,7 +111,7 @@ async def test_failures_are_counted() -> None:
 
 async def test_who_cannot_be_reached_is_no_failure_of_the_request() -> None:
     """However many nodes are gone, the next one is asked, each once; when all are, that is told at once."""
-    gone = {name: [Unreachable(f"{name} is gone")] for name in "abcdef"}
+    gone: dict[str, list[Exception]] = {name: [Unreachable(f"{name} is gone")] for name in "abcdef"}
     trip = Trip({**gone, "g": []})
     assert await trip.run() == "g"
     assert len(trip.balancer.seen) == 7

@@ -27,9 +27,8 @@ _MOST_TURNS = 40
 def carried_over(fleet: Fleet) -> int:
     """Return how many begun answers the hub has had another node go on with."""
     text = httpx.get(f"{fleet.hub.url}/metrics").text
-    return sum(
-        int(float(count)) for count in re.findall(r'^gateway_resumes_total\{.*"resumed".*\} (\S+)', text, re.MULTILINE)
-    )
+    counts = re.findall(r'^gateway_resumes_total\{.*"resumed".*\} (\S+)', text, re.MULTILINE)
+    return sum(int(float(count)) for count in counts)
 
 
 def killing(fleet: Fleet, *turns: tuple[int, int]) -> Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]]:

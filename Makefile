@@ -71,7 +71,7 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 
 ##### Checking it
 
-.PHONY: test test-fast check fix bench simulate
+.PHONY: test test-fast check fix bench simulate soak
 test: setup setup-engine ## Run all tests
 	@$(BIN)/pytest $(ARGS)
 
@@ -96,6 +96,9 @@ bench: setup setup-engine ## Measure against llama-server (minutes; docs/benchma
 
 simulate: setup ## Compare the balancers in virtual time (minutes; docs/benchmarks.md)
 	@$(BIN)/python bench/simulate.py $(ARGS)
+
+soak: setup ## Keep a gateway under mixed load and see that it stays as small (ten minutes; ARGS="--seconds 60")
+	@$(BIN)/python bench/soak.py $(ARGS)
 
 ##### Releasing it
 

@@ -109,6 +109,16 @@ async def test_failures_are_counted() -> None:
     assert len(trip.balancer.seen) == 3
 
 
+async def test_who_cannot_be_reached_is_no_failure_of_the_request() -> None:
+    """However many nodes are gone, the next one is asked, each once; when all are, that is told at once."""
+    gone: dict[str, list[Exception]] = {name: [Unreachable(f"{name} is gone")] for name in "abcdef"}
+    trip = Trip({**gone, "g": []})
+    assert await trip.run() == "g"
+    assert len(trip.balancer.seen) == 7
+    with pytest.raises(Unreachable, match="f is gone"):
+        await Trip({name: [Unreachable(f"{name} is gone")] for name in "abcdef"}).run()
+
+
 async def test_failures_long_ago_are_forgiven() -> None:
     """An answer that has moved on for a while may lose as many engines again, the same ones too."""
     trip = Trip({"a": [], "b": []})

@@ -56,6 +56,7 @@ async def listen(client: httpx.AsyncClient, body: dict[str, Any], on_piece: Call
         async for line in response.aiter_lines():
             if not line.startswith("data: "):
                 continue
+            assert not heard.done, "nothing comes after [DONE]"
             if line == "data: [DONE]":
                 heard.done = True
                 continue
@@ -70,6 +71,7 @@ def _note(heard: Heard, chunk: dict[str, Any]) -> None:
     if "error" in chunk:
         heard.error = chunk["error"]
         return
+    assert "gateway" not in chunk, "what gateways tell one another is not for clients"
     heard.ids.add(chunk["id"])
     heard.usage = chunk.get("usage") or heard.usage
     for choice in chunk["choices"]:
@@ -112,6 +114,6 @@ def same_whole(heard: Sequence[Heard], undisturbed: Sequence[Heard]) -> None:
     for after, before in zip(heard, undisturbed, strict=True):
         assert before.whole, before
         assert after.whole, after
-        assert after.text == before.text
+        assert (after.text, after.finish) == (before.text, before.finish)
         assert after.usage["completion_tokens"] == before.usage["completion_tokens"]
         assert after.usage["prompt_tokens"] == before.usage["prompt_tokens"]

@@ -17,7 +17,10 @@ _WORDS = ("one ", "two ", "thrée ", "four")
 
 
 class Node(socketserver.ThreadingTCPServer):
-    """A server that lists *models* and otherwise does as *conduct* says; *asked* counts what it was asked."""
+    """A server that lists *models* and otherwise does as *conduct* says; *asked* counts what it was asked.
+
+    What it tells of each model besides its name is *meta*.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
@@ -26,6 +29,7 @@ class Node(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Visitor)
         self.conduct = conduct
         self.models = models
+        self.meta: dict[str, Any] = {}
         self.asked = 0
         self.left = threading.Event()
         self.bodies: list[dict[str, Any]] = []
@@ -45,7 +49,7 @@ class _Visitor(socketserver.BaseRequestHandler):
         try:
             path, headers, body = read_request(connection)
             if path == "/v1/models":
-                entries = [{"id": name, "object": "model"} for name in node.models]
+                entries = [{"id": name, "object": "model", "meta": node.meta} for name in node.models]
                 send_document(connection, {"object": "list", "data": entries})
                 return
             node.asked += 1

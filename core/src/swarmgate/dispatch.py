@@ -57,9 +57,9 @@ RequestT = TypeVar("RequestT", bound=EmbedRequest | TokenizeRequest)
 class Dispatcher:
     """Finds for each request a backend that answers it, and another when that one fails.
 
-    A request is given up after *failures* of them, or if nobody is ready to go on with a begun
-    answer for *resume_seconds*; one that has not begun waits as long as the queue may last.  *shadow*
-    is asked about every request and decides none.
+    A request is given up after *failures* of them (whom it did not reach does not count), or if nobody is
+    ready to go on with a begun answer for *resume_seconds*; one that has not begun waits as long as the queue
+    may last.  *shadow* is asked about every request and decides none.
     """
 
     def __init__(

@@ -306,12 +306,14 @@ class Errand:
             refusals, _ = self._refusals.get(place.name, (0, 0.0))
             self._refusals[place.name] = refusals + 1, anyio.current_time()
             return  # its health has not caught up yet; this cost nothing
+        if place.backend.health().ready:
+            self._spent.add(place.name)
+        if isinstance(error, Unreachable):
+            return  # nobody got to see the request, so that it killed nobody; this cost little
         self._give_up_at = math.inf
         self._failures += 1
         self._pieces = 0
         self._loaded.clear()
-        if place.backend.health().ready:
-            self._spent.add(place.name)
         if self._failures >= self.patience.failures:
             raise error
 

@@ -55,3 +55,19 @@ def test_it_is_left_alone_for_longer_after_each_miss() -> None:
     assert pauses[-1] == 10.0
     subject.saw(CARDS, "")
     assert (subject.pause(), subject.misses) == (5.0, 0)
+
+
+def test_one_that_loads_is_looked_at_soon_again() -> None:
+    """From a quarter of a second up to what is usual; anew from the start once it has been ready or gone."""
+    subject = standing(FakeClock())
+    pauses: list[float] = []
+    for _ in range(12):
+        subject.saw(CARDS, "m: loading")
+        pauses.append(subject.pause())
+    assert pauses[:3] == [0.25, 0.375, 0.5625]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 5.0
+    for meanwhile in (lambda: subject.saw(CARDS, ""), lambda: subject.missed("gone")):
+        meanwhile()
+        subject.saw(CARDS, "m: loading")
+        assert subject.pause() == 0.25

@@ -26,6 +26,7 @@ class Standing:
         self._clock = clock
         self._reason = "nobody has looked at it yet"
         self._gone_since: float | None = None
+        self._starting = 0
         self.misses = 0
 
     def __repr__(self) -> str:
@@ -36,11 +37,13 @@ class Standing:
         if cards != self._cards:
             self._cards = cards
         self._reason, self._gone_since, self.misses = reason, None, 0
+        self._starting = self._starting + 1 if reason else 0
 
     def missed(self, reason: str, *, looked: bool = True) -> None:
         """Note that the server did not do as it should, when *looked* at or when asked for something."""
         self._reason = reason
         self.misses += looked
+        self._starting = 0
         if self._gone_since is None:
             self._gone_since = self._clock()
 
@@ -55,7 +58,14 @@ class Standing:
         return Health(ready=not self._reason, reason=self._reason)
 
     def pause(self) -> float:
-        """Return for how many seconds to leave it alone before the next look: longer after each miss."""
-        if not self.misses:
-            return self._refresh
-        return min(_SHORTEST * _GROWTH ** min(self.misses - 1, 16), _LONGEST)
+        """Return for how many seconds to leave it alone before the next look: longer after each that was no good.
+
+        One that is there and not ready is likely loading; it is looked at no less often than one that is ready.
+        """
+        if self.misses:
+            return _pause(self.misses, _LONGEST)
+        return _pause(self._starting, self._refresh) if self._starting else self._refresh
+
+
+def _pause(vain: int, longest: float) -> float:
+    return min(_SHORTEST * _GROWTH ** min(vain - 1, 16), longest)

@@ -71,7 +71,7 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 
 ##### Checking it
 
-.PHONY: test test-fast check fix bench simulate soak
+.PHONY: test test-fast check fix bench bench-split bench-routers simulate soak
 test: setup setup-engine ## Run all tests
 	@$(BIN)/pytest $(ARGS)
 
@@ -93,6 +93,12 @@ fix: setup ## Format, and mend what can be mended by machine
 
 bench: setup setup-engine ## Measure against llama-server (minutes; docs/benchmarks.md)
 	@$(BIN)/python bench/run.py $(ARGS)
+
+bench-split: setup setup-engine ## Measure a model split over workers, and what deaths cost (minutes)
+	@$(BIN)/python bench/split.py $(ARGS)
+
+bench-routers: setup ## Measure beside routers from PyPI (ARGS="--rivals FOLDER"; minutes)
+	@$(BIN)/python bench/routers.py $(ARGS)
 
 simulate: setup ## Compare the balancers in virtual time (minutes; docs/benchmarks.md)
 	@$(BIN)/python bench/simulate.py $(ARGS)

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import urllib.request
 from collections import deque
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +24,7 @@ from sidebyside.contenders import Contender, Settings
 from sidebyside.figures import Row
 
 CONCURRENCIES = (1, 4)
+PARTS = ("speeds", "deaths", "loads")
 
 
 def swarm_of(port: int) -> dict[str, Any]:
@@ -160,14 +162,18 @@ def loaded_in(log: Path) -> float:
     return float([line["seconds"] for line in lines if line["event"] == "loading.done"][-1])
 
 
-async def measure(settings: Settings, binary: Path, rounds: int, tokens: int) -> report.Run:
-    """Run everything and return the report."""
+async def measure(settings: Settings, binary: Path, rounds: int, tokens: int, parts: Collection[str]) -> report.Run:
+    """Run the *parts* that are wanted and return the report."""
     when, began = datetime.now(UTC), perf_counter()
     with tempfile.TemporaryDirectory(prefix="swarmgate-split-") as name:
         folder = Path(name)
-        rows = await speeds(settings, binary, folder, rounds, tokens)
-        rows += await deaths(settings, folder, rounds)
-        rows += await reloads(settings, folder, min(rounds, 3))
+        rows: list[Row] = []
+        if "speeds" in parts:
+            rows += await speeds(settings, binary, folder, rounds, tokens)
+        if "deaths" in parts:
+            rows += await deaths(settings, folder, rounds)
+        if "loads" in parts:
+            rows += await reloads(settings, folder, min(rounds, 3))
     return report.Run(
         when=when.strftime("%Y-%m-%d %H:%M UTC"),
         machine=report.machine(),
@@ -185,12 +191,14 @@ def main() -> None:
     parser.add_argument("--model", help="a GGUF file; default: the small one of swarmgate[demo]")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default 5)")
     parser.add_argument("--llama-server", type=Path, help="one to use; default: built from the engine's sources")
+    parser.add_argument("--only", choices=PARTS, help="measure this alone")
     parser.add_argument("--document", action="store_true", help="write the table into docs/benchmarks.md, too")
     given = parser.parse_args()
     settings = Settings(model=given.model or bundled_model(), slots=4, context_size=8192, request_context=2048)
     binary = given.llama_server or llama_server.llama_server(ROOT / "pyproject.toml")
     rounds, tokens = (1, 16) if given.quick else (given.rounds, 64)
-    run = asyncio.run(measure(settings, binary.resolve(), rounds, tokens))
+    parts = (given.only,) if given.only else PARTS
+    run = asyncio.run(measure(settings, binary.resolve(), rounds, tokens, parts))
     print(report.table(run.rows))
     shared = msgspec.structs.replace(run, settings=msgspec.structs.replace(settings, model=Path(settings.model).name))
     kept = ROOT / "build" / "split.json"

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from msgspec.structs import replace
 from swarmgate.allotment import memory_of
 from swarmgate.chat import ModelCard
 from swarmgate.echo import EchoBackend, EchoOptions
@@ -186,6 +187,14 @@ async def test_a_load_that_fails_for_good_is_remembered_with_its_reason() -> Non
             await tell(made, A, B)
             assert load.health() == Health(ready=False, reason=reason, permanent=True)
         assert backend.plans == ["a"]
+
+
+async def test_who_has_the_workers_is_told() -> None:
+    """A refusal names those that are there and lent to somebody else, and the holder."""
+    async with loading(Loaded()) as made:
+        lent = replace(A, offer=replace(A.offer, labels={"memory_bytes": "9", "leased_by": "hall"}))
+        load = await tell(made, lent)
+        assert load.waiting == "needs 2 GB, has 1 GB; not to be had: a (lent to 'hall')"
 
 
 async def test_one_that_has_failed_before_it_was_asked_takes_nothing() -> None:

@@ -71,7 +71,10 @@ def test_a_second_gateway_is_told_who_has_the_workers(swarm: SplitSwarm, tmp_pat
 
         other.until(told)
         holder = swarm.gateway.get("/v1/swarm")["gateway"]["name"]
-        assert all(holder in member["leased_by"] for member in second.get("/v1/swarm")["workers"])
+        seen = second.get("/v1/swarm")
+        assert all(holder in member["leased_by"] for member in seen["workers"])
+        waiting = next(model["waiting"] for model in seen["models"] if model["name"] == "s")
+        assert all(f"{address} (lent to {holder!r})" in waiting for address in addresses)
         (heard,) = asyncio.run(listen_to_all(second.url, [chat(1, model="t", tokens=8)]))
         assert heard.whole
     assert swarm.model()["ready"]

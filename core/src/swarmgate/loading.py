@@ -188,12 +188,22 @@ class Loading:
             return
         if isinstance(decision, Unavailable):
             load.failures += bool(wish.without)  # somebody else is under suspicion then
-            self._wait(load, str(decision), crew)
+            self._wait(load, f"{decision}{self._lent(crew)}", crew)
             return
         load.considered = frozenset(worker.offer.key for worker in crew)
         if same(decision, load.latest):
             return
         self._begin(load, decision, tasks)
+
+    def _lent(self, crew: Sequence[Worker]) -> str:
+        """Return who of *crew* is not to be had because somebody else has them, for the end of a refusal."""
+        ours = self.holders()
+        lent = [
+            f"{worker.offer.name} (lent to {holder!r})"
+            for worker in crew
+            if (holder := worker.offer.labels.get("leased_by")) and worker.offer.key not in ours
+        ]
+        return f"; not to be had: {', '.join(lent)}" if lent else ""
 
     def _wait(self, load: Load, reason: str, crew: Sequence[Worker]) -> None:
         """Note that there is no plan for *load*; one that lost a worker is not loaded any more."""

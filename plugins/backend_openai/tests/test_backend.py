@@ -191,10 +191,14 @@ async def test_strangers_go_on_with_nothing() -> None:
                 await backend.detokenize("m", (1,))
 
 
-def test_the_key_comes_from_a_file(key_file: Path, tmp_path: Path) -> None:
-    """Its first line that says something; what is wrong is told without the key."""
+def test_the_key_comes_from_a_file(key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first line that says something; or from a variable; what is wrong is told without the key."""
     assert read_key(OpenAIOptions(url="http://h", api_key_file=str(key_file))) == "sesame"
     assert read_key(OpenAIOptions(url="http://h", api_key="k")) == "k"
+    monkeypatch.setenv("NODE_KEY", " sesame ")
+    assert read_key(OpenAIOptions(url="http://h", api_key_env="NODE_KEY")) == "sesame"
+    with pytest.raises(ConfigError, match="the variable OTHER_KEY is not set; set it to the node's key"):
+        read_key(OpenAIOptions(url="http://h", api_key_env="OTHER_KEY"))
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_key(OpenAIOptions(url="http://h", api_key_file=str(tmp_path / "none")))
     key_file.write_text("# nothing\n")

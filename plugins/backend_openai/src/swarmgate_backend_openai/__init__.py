@@ -21,6 +21,8 @@ class OpenAIOptions(Options, frozen=True):
     api_key: Annotated[str, SECRET] = ""
     #: A file that holds the API key in its first line that is neither empty nor begins with #.
     api_key_file: Annotated[str, PATH] | None = None
+    #: The environment variable that holds the API key, by its name.
+    api_key_env: str = ""
     #: What the server is called in answers and logs; its own name if it is a gateway, else its host and port.
     name: str = ""
     #: The only models to take from there, each as NAME, or as ALIAS=NAME to serve it under another name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -269,6 +270,10 @@ def read_key(options: OpenAIOptions) -> str:
 
     """
     key = options.api_key
+    if options.api_key_env:
+        key = os.environ.get(options.api_key_env, "").strip()
+        if not key:
+            raise ConfigError(f"api_key_env: the variable {options.api_key_env} is not set; set it to the node's key")
     if options.api_key_file is not None:
         try:
             lines = Path(options.api_key_file).read_text(encoding="utf-8").splitlines()

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 from sidebyside.figures import percentile
-from swarmgate.admission import Admission
+from swarmgate.admission import Admission, Asker
 from swarmgate.api import GenerateRequest, NodeId, Part, PartContext, Sampling, SwarmgateError, TextPrompt
 from swarmgate.api import Node as Self
 from swarmgate.dispatch import Dispatcher
@@ -95,11 +95,13 @@ async def _run(workload: Workload, part: Part[Any, Any], seed: int, arrivals: li
         request = GenerateRequest(id="r", model="m", prompt=prompt, sampling=_GREEDY, max_tokens=arrival.tokens)
         first: float | None = None
         try:
-            async with dispatcher.generate(request, route=route) as deltas:
+            async with dispatcher.generate(request, route=route, asker=Asker(arrival.asker)) as deltas:
                 async for _ in deltas:
                     first = anyio.current_time() - at if first is None else first
         except SwarmgateError:
             failed += 1
+            return
+        if not arrival.counted:
             return
         firsts.append(first or 0.0)
         wholes.append(anyio.current_time() - at)

@@ -19,11 +19,16 @@ _BURST, _PERIOD = 10.0, 60.0
 
 
 class Arrival(NamedTuple):
-    """One request: when it comes, in seconds from the start, its prompt, and how many tokens it wants."""
+    """One request: when it comes, in seconds from the start, its prompt, how many tokens it wants, and who asks.
+
+    What comes of those that are not *counted* is in no figure.
+    """
 
     at: float
     prompt: str
     tokens: int
+    asker: str = ""
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,18 @@ def plain(prompt: int, answer: int, *, sigma: float, burst: float = 1.0) -> Call
             Arrival(at, text(dice, length(dice, prompt, 6000)), length(dice, answer, 1000))
             for at in poisson(dice, rate, count, burst=burst)
         ]
+
+    return draw
+
+
+def tenants(*, prompt: int, answer: int) -> Callable[..., list[Arrival]]:
+    """Draw a modest tenant, who is counted, beside one who asks for as much at once as there is for a minute."""
+
+    def draw(dice: Random, machines: Sequence[Machine], count: int) -> list[Arrival]:
+        rate = capacity(machines, prompt, answer)
+        flood = [Arrival(5.0, text(dice, prompt), answer, "greedy", counted=False) for _ in range(round(60 * rate))]
+        modest = [Arrival(at, text(dice, prompt), answer, "modest") for at in poisson(dice, 0.3 * rate, count)]
+        return sorted([*flood, *modest])
 
     return draw
 
@@ -131,6 +148,8 @@ WORKLOADS = (
         plain(300, 64, sigma=0.8)),
     Workload("black hole", "one of 4 fails within 2 ms", (*EVEN, Machine("x", fails=True)), "x",
         plain(300, 64, sigma=0.8)),
+    Workload("greedy tenant", "a modest one beside one who floods; figures are the modest one's", EVEN, "c",
+        tenants(prompt=300, answer=64)),
     Workload("death", "one of 3 is down from second 60 to 90", (*EVEN[:2], replace(EVEN[2], dies=60.0, returns=90.0)),
         "c", plain(300, 64, sigma=0.8)),
 )  # fmt: skip

@@ -24,6 +24,11 @@ def test_it_opens_after_failures_in_a_row() -> None:
     assert breaker.retry_seconds(0.5) == 1.5
 
 
+def test_with_no_number_of_failures_it_never_opens() -> None:
+    """Whoever does not want it says 0."""
+    assert told(Breaker(Tripping(failures=0)), 0, *[True] * 9).state(0) == "closed"
+
+
 def test_half_open_it_lets_one_at_a_time_try() -> None:
     """Two trials that do well close it."""
     breaker = told(Breaker(TRIPPING), 0, True, True, True)

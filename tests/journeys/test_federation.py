@@ -218,7 +218,8 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Node, LiveG
             {"use": "openai", "url": fleet.nodes[0].url},
         ]
         table = ("[balancer]", {"use": "first_free"})
-        hub = launch(folder / "front", backends, arguments=("federated",), tables=[table])
+        # without a breaker, so that it is asked again however often it has failed
+        hub = launch(folder / "front", backends, arguments=("federated",), tables=[table], breaker_failures=0)
         fleet.others.append(hub)
         until_ready(hub, 30)
         yield node, hub

@@ -52,7 +52,8 @@ def in_front(folder: Path, first: str, second: str, *, balancer: str = "first_fr
         {"use": "openai", "url": second},
     ]
     tables = [("[balancer]", {"use": balancer})]
-    return live_gateway(folder, backends, arguments=("federated",), tables=tables)
+    # without a breaker, so that it is asked again however often it has failed
+    return live_gateway(folder, backends, arguments=("federated",), tables=tables, breaker_failures=0)
 
 
 def body(*, stream: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from swarmgate.admission import Admission
 from swarmgate.attended import Attended
 from swarmgate.background import background
+from swarmgate.breaker import Breakers, Tripping
 from swarmgate.builtin import Whole
 from swarmgate.canary import keep_trying
 from swarmgate.config.blueprint import Blueprint, Choice
@@ -93,6 +94,7 @@ class Assembly:
                 admission,
                 shadow=self.shadow,
                 resume_seconds=settings.resume_seconds,
+                breakers=Breakers(Tripping(failures=settings.breaker_failures)),
             )
         return self._dispatcher
 

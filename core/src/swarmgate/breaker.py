@@ -18,9 +18,9 @@ State = Literal["closed", "open", "half_open"]
 class Tripping:
     """When a breaker opens and closes; times in seconds.
 
-    It opens after *failures* in a row.  It stays open for *open_seconds*, twice as long after each trial that failed,
-    up to *longest_seconds*.  *trials* successes in a row close it; from then on the place is used by degrees for
-    *slow_start_seconds*.
+    It opens after *failures* in a row, with 0 never.  It stays open for *open_seconds*, twice as long after each trial
+    that failed, up to *longest_seconds*.  *trials* successes in a row close it; from then on the place is used by
+    degrees for *slow_start_seconds*.
     """
 
     failures: int = 3
@@ -94,7 +94,7 @@ class Breaker:
         if self._tripped:
             if now >= self._opened_at + self._open_for:  # a trial; what was under way before says nothing new
                 self._open(now, min(self._open_for * 2, self.tripping.longest_seconds))
-        elif self._failed >= self.tripping.failures:
+        elif 0 < self.tripping.failures <= self._failed:
             self._tripped = True
             self._open(now, self.tripping.open_seconds)
 

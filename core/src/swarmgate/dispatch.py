@@ -71,13 +71,14 @@ class Dispatcher:
         shadow: Shadow | None = None,
         failures: int = 3,
         resume_seconds: float = 30.0,
+        breakers: Breakers | None = None,
     ) -> None:
         self._backends = backends
         self._balancer = balancer
         self._shadow = shadow
         self._admission = admission or Admission()
         self._tallies = Tallies()
-        self._breakers = Breakers()
+        self._breakers = breakers or Breakers()
         self._drained: set[str] = set()
         self._patience = Patience(
             failures=failures,

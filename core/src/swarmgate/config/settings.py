@@ -41,6 +41,8 @@ class Settings(Options, frozen=True):
     resume_seconds: Annotated[float, Meta(gt=0)] = 30.0
     #: A balancer that is asked about every request and decides none; how often it agrees is counted in the metrics.
     shadow: str | None = None
+    #: So many failures in a row, and a backend is left alone until a trial does well; 0: never.
+    breaker_failures: Annotated[int, Meta(ge=0)] = 3
     #: Seconds after which an idle node elsewhere is asked for one token, to see whether it still answers; 0: never.
     canary_seconds: Annotated[float, Meta(ge=0)] = 60.0
     #: Where models go that do not say so themselves: here if they fit and else split, here in any case, or split.

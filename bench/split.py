@@ -145,9 +145,15 @@ async def reloads(settings: Settings, folder: Path, rounds: int) -> list[Row]:
     for number in range(rounds):
         place = folder / f"reload{number}"
         place.mkdir()
+        workers = ["127.0.0.1:0"] * 2
         for times in (cold, warm):
             async with AsyncExitStack() as stack:
-                workers = [(await stack.enter_async_context(contenders.worker(place, f"w{n}")))[0] for n in range(2)]
+                # the second time where they were: each keeps what it had, and is given the same layers
+                lent = [
+                    stack.enter_async_context(contenders.worker(place, f"w{n}", listen))
+                    for n, listen in enumerate(workers)
+                ]
+                workers = [(await each)[0] for each in lent]
                 split = await stack.enter_async_context(contenders.gateway(settings, place, workers=workers))
                 await whole_again(split)
             times.append(loaded_in(place / "gateway.log"))

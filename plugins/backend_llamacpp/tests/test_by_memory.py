@@ -263,3 +263,12 @@ def test_with_room_to_spare_nobody_is_off_by_a_layer(layers: int, memories: list
     for name, memory in zip(["here", *(f"w{number}" for number in range(len(others)))], memories, strict=True):
         assert abs(got.get(name, 0.0) - memory / sum(memories)) * (layers + 1) < 1.0
     assert footprint_of(card).output == MIB
+
+
+def test_workers_of_about_the_same_memory_keep_their_places() -> None:
+    """However the little that is free more or less changes: what they keep of the last load is for those layers."""
+    orders = {
+        tuple(worker.offer.name for worker in ByMemory().plan(replace(BIG, placement="split"), 16 * GIB, crew).workers)
+        for crew in (lent(30.0, 30.2, 64), lent(30.2, 30.0, 64), lent(30.1, 30.1, 63))
+    }
+    assert orders == {("w0", "w1", "w2")}

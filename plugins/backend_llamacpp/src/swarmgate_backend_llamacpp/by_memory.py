@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from math import log2
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -14,6 +15,8 @@ from swarmgate_backend_llamacpp.layout import footprint_of, layers_of
 #: llama.cpp's GGML_RPC_MAX_SERVERS.
 MOST_WORKERS = 16
 _LONGEST_LABEL = 18
+#: Ranks of memory in each doubling.
+_RANKS = 8
 
 
 class _Place(NamedTuple):
@@ -30,7 +33,8 @@ class ByMemory:
     What a place gets is as near as whole layers allow: the squares of the distances, in bytes, add up
     to the least, which for equal layers is the method of the largest remainder.  No place gets more
     than it holds, KV cache and computing included.  This machine has the first layers; workers
-    follow from the smallest to the largest, since the last one holds the output as well.  Workers that
+    follow from the smallest to the largest, since the last one holds the output as well; those of about the same
+    memory always in the same order.  Workers that
     cannot hold a single layer, and those beyond the *most_workers* largest, are left out.
 
     The card's ``placement`` is obeyed: ``local`` keeps the model here whatever it weighs (llama.cpp
@@ -85,7 +89,7 @@ class ByMemory:
         smallest = min(_units(footprint)) + footprint.compute
         places: list[_Place] = []
         left_out: list[str] = []
-        for worker in sorted(workers, key=lambda worker: (_memory(worker) or 0, worker.offer.key)):
+        for worker in sorted(workers, key=lambda worker: (_rank(_memory(worker) or 0), worker.offer.key)):
             memory = _memory(worker)
             if memory is None:
                 left_out.append(f"{worker.offer.name} (does not say how much memory it has)")
@@ -180,6 +184,15 @@ def _refusal(
             " then reads from the file what memory does not hold, and is slow"
         )
     return f"{_needs(model, footprint)}; here are {readable(here)}{there}{without}; {remedy}"
+
+
+def _rank(memory: int) -> int:
+    """Return a number for *memory* that is the same for about the same, within a tenth.
+
+    What is free changes all the time, and of two like workers now the one has more and now the other.  If they changed
+    places for that, what each keeps of the last load would be of no use for the next.
+    """
+    return round(_RANKS * log2(memory)) if memory > 0 else 0
 
 
 def _memory(worker: Worker) -> int | None:

@@ -48,6 +48,7 @@ class Node(asyncio.Protocol):
     def __init__(self, streamed: list[bytes], whole: bytes) -> None:
         self._streamed, self._whole = streamed, whole
         self._buffer = bytearray()
+        self._last = False
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,18 +73,21 @@ class Node(asyncio.Protocol):
 
     def _answer(self, head: bytes, body: bytes) -> None:
         assert self._transport is not None  # noqa: S101 - for the type checker
+        self._last = b"connection: close" in head
         if head.startswith(b"post"):
             streamed = b'"stream":true' in body.replace(b" ", b"")
             if streamed:
                 self._say(0)
-            else:
-                self._transport.write(self._whole)
+                return
+            self._transport.write(self._whole)
         elif head.startswith((b"get /v1/models", b"head /v1/models")):
             card = {"id": _MODEL, "object": "model", "created": 0, "owned_by": "bench", "max_model_len": 8192}
             self._transport.write(response({"object": "list", "data": [card]}))
         else:  # what routers ask before they trust a node
             facts = {"status": "ok", "model_path": _MODEL, "served_model_name": _MODEL, "is_generation": True}
             self._transport.write(response(facts))
+        if self._last:
+            self._transport.close()
 
     def _say(self, number: int) -> None:
         """Write one event, and the next when the loop has come round: an engine has one token at a time."""
@@ -93,6 +97,8 @@ class Node(asyncio.Protocol):
         self._transport.write(self._streamed[number])
         if number + 1 < len(self._streamed):
             asyncio.get_running_loop().call_soon(self._say, number + 1)
+        elif self._last:
+            self._transport.close()
 
 
 async def main(port: int, pieces: int) -> None:

@@ -144,7 +144,7 @@ class Loading:
         crew = self._crew or ()
         here = await self._budget()
         now = anyio.current_time()
-        open_loads = [load for load in self.loads if load.failed is None and not load.backend.health().permanent]
+        open_loads = self._hopeful()
         wishes = {load.name: wish for load in open_loads if (wish := self._wish(load, crew, now)) is not None}
         for name, decision in allot(list(wishes.values()), here, crew, self._splitter).items():
             load = next(load for load in open_loads if load.name == name)
@@ -152,6 +152,10 @@ class Loading:
         for load in open_loads:
             if load.name not in wishes and load.latest is None and now >= load.retry_at:
                 self._begin(load, SplitPlan(reason="there is no model to be divided"), tasks)
+
+    def _hopeful(self) -> list[Load]:
+        """Return those that have not failed for good."""
+        return [load for load in self.loads if load.failed is None and not load.backend.health().permanent]
 
     async def _budget(self) -> int:
         """Return how many bytes of this machine all models together may take."""
@@ -262,7 +266,7 @@ class Loading:
 
     def _pause(self) -> float:
         """Return after how many seconds it is to be looked again, whatever happens."""
-        missing = [load for load in self.loads if load.failed is None and load.latest is None]
+        missing = [load for load in self._hopeful() if load.latest is None]
         now = anyio.current_time()
         waits = [max(load.retry_at - now, 0.0) or _LOOK_AGAIN_SECONDS for load in missing]
         return min(waits, default=math.inf)

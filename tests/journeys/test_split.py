@@ -67,7 +67,9 @@ def test_a_second_gateway_is_told_who_has_the_workers(swarm: SplitSwarm, tmp_pat
         def told() -> bool:
             seen = second.get("/v1/swarm")
             ready = {model["name"]: model["ready"] for model in seen["models"]}
-            return ready == {"s": False, "t": True} and all(each.get("leased_by") for each in seen["workers"])
+            waits = any("lent to" in model.get("waiting", "") for model in seen["models"])
+            leased = all(each.get("leased_by") for each in seen["workers"])
+            return ready == {"s": False, "t": True} and leased and waits
 
         other.until(told)
         holder = swarm.gateway.get("/v1/swarm")["gateway"]["name"]

@@ -143,7 +143,7 @@ class Dispatcher:
         meant = tuple(
             name
             for name, backend in self._backends().items()
-            if node == name or any(node == card.node for card in backend.models())
+            if node == name or (node and any(node == card.node for card in backend.models()))
         )
         (self._drained.update if wanted else self._drained.difference_update)(meant)
         return meant

@@ -37,6 +37,15 @@ async def test_an_unknown_node_is_told_which_there_are() -> None:
     assert "no node is called 'c'; there are: a, b" in str(told)
 
 
+async def test_no_name_is_nobodys() -> None:
+    """Backends of this machine have no gateway behind them, and are not meant by its missing name."""
+    door = a_door()
+    status, told = await order(door, {"node": ""})
+    assert (status, "length >= 1" in str(told)) == (400, True)
+    assert door.dispatcher.drain("") == ()
+    assert not any(node.draining for node in door.dispatcher.nodes())
+
+
 async def test_strangers_may_not() -> None:
     """With keys a key is asked for."""
     status, _ = await order(a_door("k"), {"node": "a"})

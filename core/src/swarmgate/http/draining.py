@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, post
@@ -19,7 +19,7 @@ from swarmgate.listening import is_here
 class DrainBody(Body, kw_only=True):
     """Which node is meant, by the name of the backend or of the gateway behind it; *drain* false takes it back in."""
 
-    node: str
+    node: Annotated[str, msgspec.Meta(min_length=1)]
     drain: bool = True
 
 

@@ -218,7 +218,9 @@ def _folder(name: str) -> Path:
 def main() -> None:
     """Read the command line, run, print the table and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rivals", type=_folder, default=ROOT / "build" / "rivals", help="folder of their environments")
+    parser.add_argument(
+        "--rivals", type=_folder, default=ROOT / "build" / "rivals", help="folder of their environments"
+    )
     parser.add_argument("--turns", type=int, default=3, help="how many turns each has (default 3)")
     parser.add_argument("--seconds", type=float, default=9.0, help="how long requests come in a turn (default 9)")
     parser.add_argument("--seed", type=int, default=101, help="what the requests are drawn from (default 101)")

@@ -53,14 +53,16 @@ def ours(nodes: Sequence[str], port: int, folder: Path) -> list[str]:
     return [str(Path(sys.executable).with_name("gateway")), "federated", *flags]
 
 
-def rust(program: str, *words: str) -> Callable[[Sequence[str], int, Path, Path], list[str]]:
+def rust(
+    program: str, *words: str, policy: str = "cache_aware"
+) -> Callable[[Sequence[str], int, Path, Path], list[str]]:
     """Return how one of the Rust routers, which share a command line, is started."""
 
     def command(nodes: Sequence[str], port: int, folder: Path, home: Path) -> list[str]:
         extra = ["--prometheus-port", str(free_port())]
         return [
             str(home / "bin" / program), *words, "--worker-urls", *nodes, "--host", "127.0.0.1",
-            "--port", str(port), "--policy", "cache_aware", *extra,
+            "--port", str(port), "--policy", policy, *extra,
         ]  # fmt: skip
 
     return command

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
@@ -32,14 +33,16 @@ def machine() -> dict[str, str]:
         if line.startswith("model name"):
             processor = line.partition(":")[2].strip()
             break
-    return {
+    facts = {
         "processor": processor,
         "cores": str(len(os.sched_getaffinity(0))),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "llama-cpp-python": version("llama-cpp-python"),
-        "uvicorn": version("uvicorn"),
     }
+    for package in ("llama-cpp-python", "uvicorn"):
+        with suppress(PackageNotFoundError):  # routers are measured without an engine
+            facts[package] = version(package)
+    return facts
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -71,15 +74,25 @@ def document(run: Run, text: str, part: str = "results") -> str:
         ValueError: the document has no such markers.
 
     """
+    facts = ", ".join(f"{key} {value}" for key, value in run.machine.items())
+    told = ", ".join(f"{key} {value}" for key, value in msgspec.to_builtins(run.settings).items() if key != "model")
+    about = f"{run.when}, {run.rounds} rounds, {run.seconds / 60:.0f} minutes. Machine: {facts}. Settings: {told}."
+    return between(text, part, f"{about}\n\n{table(run.rows)}")
+
+
+def between(text: str, part: str, told: str) -> str:
+    """Return *text*, a Markdown document, with *told* between the markers of *part*.
+
+    Raises:
+        ValueError: the document has no such markers.
+
+    """
     opens, closes = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
     head, begin, rest = text.partition(opens)
     _, end, tail = rest.partition(closes)
     if not begin or not end:
         raise ValueError(f"the document needs a line {opens} and a line {closes}")
-    facts = ", ".join(f"{key} {value}" for key, value in run.machine.items())
-    told = ", ".join(f"{key} {value}" for key, value in msgspec.to_builtins(run.settings).items() if key != "model")
-    about = f"{run.when}, {run.rounds} rounds, {run.seconds / 60:.0f} minutes. Machine: {facts}. Settings: {told}."
-    return f"{head}{begin}\n\n{about}\n\n{table(run.rows)}\n\n{end}{tail}"
+    return f"{head}{begin}\n\n{told}\n\n{end}{tail}"
 
 
 def _spread(values: Spread) -> str:

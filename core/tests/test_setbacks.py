@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from swarmgate.nouns import Candidate
+from swarmgate.nouns import Candidate, Pick
 from swarmgate.setbacks import FIRST_REST, LONGEST_REST, Setbacks
 
 BAD, GOOD = Candidate(name="bad"), Candidate(name="good")
@@ -77,3 +77,12 @@ def test_what_is_remembered_is_bounded() -> None:
     assert repr(setbacks) == "<Setbacks of 3 candidates>"
     assert setbacks.penalty(Candidate(name="a")) == 1.0
     assert setbacks.penalty(Candidate(name="e")) > 1.0
+
+
+def test_a_trial_is_the_pick_of_whoever_is_due() -> None:
+    """Balancers return it as it is; the scores are what they would have gone by."""
+    setbacks = Setbacks()
+    setbacks.observe(BAD, failed=True)
+    picks = [setbacks.trial([GOOD, BAD], (1.0, 9.0)) for _ in range(FIRST_REST)]
+    assert picks[:-1] == [None] * (FIRST_REST - 1)
+    assert picks[-1] == Pick(candidate=BAD, reason="failed lately; tried again", scores=(1.0, 9.0))

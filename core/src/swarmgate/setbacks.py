@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from swarmgate.nouns import Candidate
+from swarmgate.nouns import Candidate, Pick
 
 #: How hard a share of failures weighs: at one failure in two a candidate counts as five times as busy.
 WEIGHT = 4.0
@@ -44,7 +44,7 @@ class Setbacks:
     """Remembers how candidates failed; one per balancer.
 
     Call :meth:`observe` from the balancer's own, :meth:`weigh` what a candidate's load seems to be
-    (or multiply it by its :meth:`penalty`), and let :meth:`due` overrule the choice now and then.
+    (or multiply it by its :meth:`penalty`), and let :meth:`trial`, or :meth:`due`, overrule the choice now and then.
     """
 
     def __init__(self, *, limit: int = 4096) -> None:
@@ -113,3 +113,8 @@ class Setbacks:
                 ready = candidate
                 record.left, record.on_trial = LONGEST_REST, True  # not twice before the outcome is known
         return ready
+
+    def trial(self, candidates: Sequence[Candidate], scores: tuple[float, ...] = ()) -> Pick | None:
+        """Return the pick of whoever is :meth:`due`, if anybody is; *scores* are the balancer's own, and only told."""
+        ready = self.due(candidates)
+        return None if ready is None else Pick(candidate=ready, reason="failed lately; tried again", scores=scores)

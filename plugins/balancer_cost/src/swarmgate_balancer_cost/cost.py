@@ -65,9 +65,8 @@ class Cost:
             )
             for candidate in candidates
         )
-        trial = self._setbacks.due(candidates)
-        if trial is not None:
-            return Pick(candidate=trial, reason="failed lately; tried again", scores=scores)
+        if trial := self._setbacks.trial(candidates, scores):
+            return trial
         least = min(scores)
         best = [number for number, score in enumerate(scores) if score == least]
         chosen = candidates[best[self._lots.randrange(len(best))]]

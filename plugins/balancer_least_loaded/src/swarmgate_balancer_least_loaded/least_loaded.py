@@ -30,9 +30,8 @@ class LeastLoaded:
         """Return the least loaded candidate, or one that failed and is due for a trial."""
         loads = self._loads.of(demand, candidates)
         scores = tuple(map(self._setbacks.weigh, candidates, loads))
-        trial = self._setbacks.due(candidates)
-        if trial is not None:
-            return Pick(candidate=trial, reason="failed lately; tried again", scores=scores)
+        if trial := self._setbacks.trial(candidates, scores):
+            return trial
         least = min(scores)
         best = [candidate for candidate, score in zip(candidates, scores, strict=True) if score == least]
         reason = "least loaded" if len(best) == 1 else "lot among the least loaded"

@@ -30,9 +30,8 @@ class P2c:
         """Return the less loaded of two, or one that failed and is due for a trial."""
         loads = self._loads.of(demand, candidates)
         scores = tuple(map(self._setbacks.weigh, candidates, loads))
-        trial = self._setbacks.due(candidates)
-        if trial is not None:
-            return Pick(candidate=trial, reason="failed lately; tried again", scores=scores)
+        if trial := self._setbacks.trial(candidates, scores):
+            return trial
         if len(candidates) == 1:
             return Pick(candidate=candidates[0], reason="only candidate", scores=scores)
         one, other = self._lots.sample(range(len(candidates)), 2)

@@ -39,9 +39,8 @@ class Prefix:
         """Return the favourite, the least loaded candidate, or one that failed and is due for a trial."""
         loads = self._loads.of(demand, candidates)
         scores = tuple(map(self._setbacks.weigh, candidates, loads))
-        trial = self._setbacks.due(candidates)
-        if trial is not None:
-            return Pick(candidate=trial, reason="failed lately; tried again", scores=scores)
+        if trial := self._setbacks.trial(candidates, scores):
+            return trial
         busy = [self._setbacks.weigh(candidate, candidate.in_flight + 1) for candidate in candidates]
         bound, enough = min(busy), max(self._least_share * demand.prompt_tokens, 1.0)
         holders = [number for number, candidate in enumerate(candidates) if candidate.cached_prefix >= enough]

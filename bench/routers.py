@@ -16,16 +16,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 
 import msgspec
 from run import ROOT
 from sidebyside import report
-from sidebyside.client import chat_body, talk
+from sidebyside.client import chat_body
 from sidebyside.contenders import Contender, Settings, family, running
 from sidebyside.figures import Row, both
 from sidebyside.footprint import memory
+from sidebyside.overhead import finished, first_byte_ms
 
 _PIECES = 32
 _NODES = 2
@@ -104,31 +104,15 @@ async def nodes(folder: Path) -> AsyncGenerator[list[Contender]]:
         yield made
 
 
-async def many(contender: Contender, body: bytes, seconds: float, together: int = 32) -> float:
-    """Return how many answers a second come to an end, with so many asked for at once."""
-    until = perf_counter() + seconds
-
-    async def ask() -> int:
-        count = 0
-        while perf_counter() < until:
-            await (await talk(contender.port, body)).end()
-            count += 1
-        return count
-
-    began = perf_counter()
-    return sum(await asyncio.gather(*(ask() for _ in range(together)))) / (perf_counter() - began)
-
-
 async def measure(contender: Contender, seconds: float) -> Figures:
     """Measure one side once."""
     streamed = chat_body("word " * 8, max_tokens=_PIECES, model="mock")
     whole = msgspec.json.encode({**msgspec.json.decode(streamed), "stream": False, "stream_options": None})
-    waits: list[float] = []
-    for _ in range(80):
-        spoken = await talk(contender.port, streamed)
-        await spoken.end()
-        waits.append(1000 * (spoken.first_byte - spoken.began))
-    return Figures(median(waits), await many(contender, streamed, seconds), await many(contender, whole, seconds))
+    return Figures(
+        await first_byte_ms(contender.port, streamed, times=80),
+        await finished(contender.port, streamed, seconds, together=32),
+        await finished(contender.port, whole, seconds, together=32),
+    )
 
 
 async def compare(rivals: Path, rounds: int, seconds: float, folder: Path) -> list[Row]:
@@ -210,9 +194,7 @@ def main() -> None:
     given = parser.parse_args()
     found = asyncio.run(run(given.rivals, given.rounds, given.seconds))
     print(report.table(found.rows))
-    kept = ROOT / "build" / "routers.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    report.keep(found, ROOT / "build" / "routers.json")
     if given.document:
         page = ROOT / "docs" / "benchmarks.md"
         page.write_text(report.document(found, page.read_text(), "routers"))

@@ -151,9 +151,8 @@ def main() -> None:
     binary = given.llama_server or llama_server.llama_server(ROOT / "pyproject.toml")
     run = asyncio.run(measure(settings, binary.resolve(), plan))
     print(report.table(run.rows))
-    given.json.parent.mkdir(parents=True, exist_ok=True)
     shared = msgspec.structs.replace(run, settings=msgspec.structs.replace(settings, model=Path(settings.model).name))
-    given.json.write_bytes(msgspec.json.format(msgspec.json.encode(shared), indent=1))
+    report.keep(shared, given.json)
     if given.document:
         page = ROOT / "docs" / "benchmarks.md"
         page.write_text(report.document(shared, page.read_text()))

@@ -207,9 +207,7 @@ def main() -> None:
     run = asyncio.run(measure(settings, binary.resolve(), rounds, tokens, parts))
     print(report.table(run.rows))
     shared = msgspec.structs.replace(run, settings=msgspec.structs.replace(settings, model=Path(settings.model).name))
-    kept = ROOT / "build" / "split.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(msgspec.json.format(msgspec.json.encode(shared), indent=1))
+    report.keep(shared, ROOT / "build" / "split.json")
     if given.document:
         page = ROOT / "docs" / "benchmarks.md"
         page.write_text(report.document(shared, page.read_text(), "split"))

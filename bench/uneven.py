@@ -229,9 +229,7 @@ def main() -> None:
     given = parser.parse_args()
     found = asyncio.run(run(given))
     print(found.told())
-    kept = ROOT / "build" / "uneven.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    report.keep(found, ROOT / "build" / "uneven.json")
     if given.document:
         page = ROOT / "docs" / "benchmarks.md"
         page.write_text(report.between(page.read_text(), "uneven", found.told()))

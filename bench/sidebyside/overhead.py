@@ -26,24 +26,33 @@ class Overhead(msgspec.Struct, frozen=True):
 async def measure(contender: Contender, seconds: float) -> Overhead:
     """Ask for short streams for *seconds*, sixteen at a time, and then one by one."""
     body = chat_body("word " * PIECES, max_tokens=PIECES, model="echo")
+    rate = await finished(contender.port, body, seconds, together=16)
+    return Overhead(rate, await first_byte_ms(contender.port, body, times=60))
+
+
+async def finished(port: int, body: bytes, seconds: float, *, together: int) -> float:
+    """Return how many answers a second come to an end, asking for *together* at once in a closed loop."""
     until = perf_counter() + seconds
 
     async def ask() -> int:
         count = 0
         while perf_counter() < until:
-            await (await talk(contender.port, body)).end()
+            await (await talk(port, body)).end()
             count += 1
         return count
 
     began = perf_counter()
-    finished = sum(await asyncio.gather(*(ask() for _ in range(16))))
-    rate = finished / (perf_counter() - began)
+    return sum(await asyncio.gather(*(ask() for _ in range(together)))) / (perf_counter() - began)
+
+
+async def first_byte_ms(port: int, body: bytes, *, times: int) -> float:
+    """Return the median of the milliseconds to the first byte, asking one by one."""
     waits: list[float] = []
-    for _ in range(60):
-        spoken = await talk(contender.port, body)
+    for _ in range(times):
+        spoken = await talk(port, body)
         await spoken.end()
         waits.append(1000 * (spoken.first_byte - spoken.began))
-    return Overhead(rate, median(waits))
+    return median(waits)
 
 
 def rows(ours: list[Overhead], theirs: list[Overhead]) -> list[Row]:

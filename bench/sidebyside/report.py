@@ -67,6 +67,12 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def keep(found: msgspec.Struct, path: Path) -> None:
+    """Write *found*, the figures of a run, to *path* as JSON, and make its folder if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+
+
 def document(run: Run, text: str, part: str = "results") -> str:
     """Return *text*, a Markdown document, with what stands between the markers of *part* replaced by *run*.
 

@@ -1,0 +1,1 @@
+"""Members of a swarm find each other on a LAN by multicast DNS."""

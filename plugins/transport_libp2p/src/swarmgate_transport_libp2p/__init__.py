@@ -1,0 +1,1 @@
+"""libp2p for a swarm: tunnels, a ledger by gossip, and finding others by DHT."""

@@ -1,0 +1,1 @@
+"""TLS 1.3 tunnels between the members of a swarm."""

@@ -71,6 +71,10 @@ from swarmgate.passage import Passage, current_passage
 from swarmgate.setbacks import Setbacks
 from swarmgate.sizes import parse_size, readable
 from swarmgate.split import Footprint, Placement, Portion, Share, SplitPlan
+from swarmgate.swarm.certificates import Peer, Role
+from swarmgate.swarm.entries import Entry, Heard, open_entry, sign_entry
+from swarmgate.swarm.membership import Membership, Revocations
+from swarmgate.swarm.peerids import peer_id, public_key_of
 
 __all__ = [
     "GATEWAY",
@@ -93,6 +97,7 @@ __all__ = [
     "Embeddings",
     "Endpoint",
     "EngineError",
+    "Entry",
     "Finish",
     "Footprint",
     "Frame",
@@ -100,10 +105,12 @@ __all__ = [
     "FunctionCall",
     "GenerateRequest",
     "Health",
+    "Heard",
     "Ledger",
     "Lender",
     "Loads",
     "Loan",
+    "Membership",
     "MemoryLedger",
     "Message",
     "ModelCard",
@@ -115,6 +122,7 @@ __all__ = [
     "Part",
     "PartContext",
     "Passage",
+    "Peer",
     "Pick",
     "Placement",
     "PluginError",
@@ -125,6 +133,8 @@ __all__ = [
     "RequestError",
     "ResponseFormat",
     "Resume",
+    "Revocations",
+    "Role",
     "Sampling",
     "Service",
     "Setbacks",
@@ -155,7 +165,11 @@ __all__ = [
     "encode_frame",
     "free_memory",
     "hookimpl",
+    "open_entry",
     "parse_size",
+    "peer_id",
+    "public_key_of",
     "readable",
+    "sign_entry",
     "weight",
 ]

@@ -13,6 +13,7 @@ import msgspec
 from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Probe, Splitter, Transport
 from swarmgate.errors import PluginError
 from swarmgate.nouns import Node
+from swarmgate.swarm.membership import Membership
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -91,11 +92,13 @@ SLOTS: tuple[Slot[Any], ...] = (TRANSPORT, LEDGER, DISCOVERY, PROBE, BALANCER, S
 class PartContext:
     """What a part may lean on while it is open.
 
-    *state_dir* survives restarts (keys, caches of tensors); it exists and is 0700.
+    *state_dir* survives restarts (keys, caches of tensors); it exists and is 0700.  *membership* is the node's place
+    in its swarm, None without a token.
     """
 
     node: Node
     state_dir: Path
+    membership: Membership | None = None
     _shared: dict[type, object] = field(default_factory=dict[type, object])
 
     def provide(self, kind: type[T], thing: T) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,20 @@ from swarmgate.api import (
     EmbedRequest,
     Endpoint,
     GenerateRequest,
+    Membership,
     Message,
     ModelCard,
     Node,
     NodeId,
     Offer,
     PartContext,
+    Role,
     Sampling,
     Service,
     Worker,
 )
+from swarmgate.swarm.membership import invite, join
+from swarmgate.swarm.token import Token
 
 GREEDY = Sampling(temperature=0.0, seed=0)
 
@@ -30,6 +36,16 @@ GREEDY = Sampling(temperature=0.0, seed=0)
 def a_node(name: str = "tester") -> Node:
     """Return a node called *name*."""
     return Node(id=NodeId(f"node-{name}"), name=name)
+
+
+def a_swarm(*roles: Role) -> tuple[Membership, ...]:
+    """Return memberships in one new swarm, one for each of *roles*; two owners if none is given."""
+    token = Token.make()
+    key, now = secrets.token_bytes, time.time()  # noqa: TID251  # certificates end by the calendar
+    return tuple(
+        join(token if role == "owner" else invite(token, role, days=1, key=key(32), now=now), key(32))
+        for role in roles or ("owner", "owner")
+    )
 
 
 def an_offer(name: str = "w1", *, service: Service = LLAMA_RPC, **fields: Any) -> Offer:

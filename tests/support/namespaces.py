@@ -22,10 +22,11 @@ _CLONE_NEWNET = 0x40000000
 
 @dataclass
 class Lan:
-    """Namespaces by the short names of their machines; addresses are 10.77.0.1 and so on."""
+    """Namespaces by the short names of their machines; addresses are those of *subnet*: 10.77.0.1 and so on."""
 
     tag: str
     hosts: dict[str, str] = field(default_factory=dict[str, str])
+    subnet: str = "10.77.0"
 
     def prefix(self, host: str) -> list[str]:
         """Return what to put before a command so that it runs on *host*."""
@@ -67,7 +68,7 @@ class Lan:
         ip("-n", switch, "link", "add", "br0", "type", "bridge")
         ip("-n", switch, "link", "set", "br0", "up")
         for number, host in enumerate(names, 1):
-            name, self.hosts[host] = self._name(host), f"10.77.0.{number}"
+            name, self.hosts[host] = self._name(host), f"{self.subnet}.{number}"
             ip("netns", "add", name)
             ip("-n", switch, "link", "add", f"p-{host}", "type", "veth", "peer", "name", "eth0", "netns", name)
             ip("-n", switch, "link", "set", f"p-{host}", "master", "br0", "up")
@@ -82,14 +83,67 @@ class Lan:
 
 
 @contextmanager
-def lan(*hosts: str) -> Generator[Lan]:
-    """Yield a switch with *hosts* on it, whose names have at most ten letters."""
-    made = Lan(str(os.getpid()))
+def lan(*hosts: str, number: int = 0) -> Generator[Lan]:
+    """Yield a switch with *hosts* on it, whose names have at most five letters; each *number* is another network."""
+    made = Lan(f"{os.getpid()}{'' if not number else f'n{number}'}", subnet=f"10.77.{number}")
     try:
         made.build(hosts)
         yield made
     finally:
         made.remove()
+
+
+@dataclass(frozen=True)
+class Router:
+    """A machine between two networks, whose cables can be pulled like any other's."""
+
+    name: str
+
+    def cut(self) -> None:
+        """Forward nothing any more: each network is alone, and nobody is told."""
+        self._forward(on=False)
+
+    def mend(self) -> None:
+        """Forward again."""
+        self._forward(on=True)
+
+    def _forward(self, *, on: bool) -> None:
+        inside(self.name, "sh", "-c", f"echo {int(on)} > /proc/sys/net/ipv4/ip_forward")
+
+
+@contextmanager
+def router(one: Lan, other: Lan, *, nat: bool = False) -> Generator[Router]:
+    """Join two networks; no multicast crosses.  With *nat* the machines of *one* are behind its address in *other*.
+
+    Then they can dial out, and nobody can dial in.
+    """
+    name = f"swg{one.tag}-r"
+    ip("netns", "add", name)
+    try:
+        ip("-n", name, "link", "set", "lo", "up")
+        for number, net in enumerate((one, other)):
+            switch = f"swg{net.tag}-switch"
+            ip("-n", switch, "link", "add", "p-r", "type", "veth", "peer", "name", f"eth{number}", "netns", name)
+            ip("-n", switch, "link", "set", "p-r", "master", "br0", "up")
+            ip("-n", name, "addr", "add", f"{net.subnet}.254/24", "dev", f"eth{number}")
+            ip("-n", name, "link", "set", f"eth{number}", "up")
+        for net in (one, other):
+            for host in net.hosts:
+                # with NAT the others do not even know that there is a network behind it
+                if net is one or not nat:
+                    ip("-n", f"swg{net.tag}-{host}", "route", "add", "default", "via", f"{net.subnet}.254")
+        made = Router(name)
+        made.mend()
+        if nat:
+            rules = (
+                "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; };"
+                " add rule ip nat out oifname eth1 masquerade"
+            )
+            inside(name, "nft", rules)
+        yield made
+    finally:
+        with suppress(subprocess.CalledProcessError):
+            ip("netns", "delete", name)
 
 
 def why_not() -> str:
@@ -112,6 +166,23 @@ def ip(*arguments: str) -> None:
 
     """
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def inside(name: str, *command: str) -> None:
+    """Run *command* in the namespace *name*.
+
+    Raises:
+        CalledProcessError: it failed.
+
+    """
+    subprocess.run(["ip", "netns", "exec", name, *command], check=True, capture_output=True)
+
+
+def why_no_nat() -> str:
+    """Return why no address translation can be made here, nothing if it can."""
+    if shutil.which("nft") is None:
+        return "there is no nft command here (Debian's package nftables)"
+    return why_not()
 
 
 def _enter(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from swarmgate.http.records import Records
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
+from swarmgate.swarm.token import Invite, Token
 
 _MEGABYTE = 1024 * 1024
 
@@ -41,7 +42,9 @@ class Door:
     """The state of the front door.
 
     *node* is who answers, *swarm* what it sees of its swarm at the
-    moment, *records* what became of requests.
+    moment, *records* what became of requests.  *ticket* is what let it into its swarm, *revoke* takes the signed
+    entry by which a member is out of it; None without one.  What comes in by *member_ports* comes from members, over
+    whatever transport, though it looks as if it were from this machine.
     """
 
     dispatcher: Dispatcher
@@ -51,6 +54,9 @@ class Door:
     node: Node = field(default_factory=lambda: Node(id=NodeId("unknown"), name="unknown"))
     swarm: Callable[[], Swarm] = Swarm
     records: Records = field(default_factory=lambda: Records(1000))
+    ticket: Token | Invite | None = None
+    revoke: Callable[[bytes], Awaitable[NodeId]] | None = None
+    member_ports: frozenset[int] = frozenset()
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])

@@ -20,7 +20,7 @@ from swarmgate.builtin import Whole
 from swarmgate.canary import keep_trying
 from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Probe, Transport
-from swarmgate.crew import Crew, Reach, by_scheme, muster
+from swarmgate.crew import Crew, muster
 from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
 from swarmgate.identity import Identity, establish
@@ -41,6 +41,7 @@ from swarmgate.parts import (
     Slot,
 )
 from swarmgate.peers import Peers, peer_options
+from swarmgate.reaching import Reach, by_scheme
 from swarmgate.roster import Member, Placed
 from swarmgate.shadow import Shadow
 

@@ -19,11 +19,12 @@ from swarmgate.chat import ModelCard
 from swarmgate.config.blueprint import Blueprint
 from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Discovery, Ledger, Probe, Splitter, Transport
-from swarmgate.crew import by_scheme, muster
+from swarmgate.crew import muster
 from swarmgate.identity import establish
 from swarmgate.memory import free_memory
 from swarmgate.nouns import LLAMA_RPC, Node, NodeId, Word, Worker
 from swarmgate.parts import BACKEND, DISCOVERY, LEDGER, PROBE, SPLITTER, TRANSPORT, PartContext, Slot
+from swarmgate.reaching import by_scheme
 from swarmgate.roster import Member
 from swarmgate.split import SplitPlan
 

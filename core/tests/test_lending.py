@@ -8,12 +8,13 @@ from typing import Any
 import anyio
 import pytest
 from swarmgate.announcements import Announcement, Lending, Stopping, Warned
-from swarmgate.config.blueprint import Choice
+from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.config.settings import Settings
-from swarmgate.errors import EngineError, PluginError
+from swarmgate.errors import ConfigError, EngineError, PluginError
 from swarmgate.lending import run_until
 from swarmgate.nouns import Endpoint, Loan
 from swarmgate.parts import WORKER, NoOptions, Part, PartContext
+from swarmgate.swarm.token import Token
 
 pytestmark = pytest.mark.anyio
 
@@ -43,12 +44,12 @@ class Shed:
         yield self
         self.events.append("closed")
 
-    @property
-    def choice(self) -> Choice:
-        return Choice(WORKER, Part("shed", "For a test.", NoOptions, self.open), NoOptions())
+    def blueprint(self, folder: Path, **settings: Any) -> Blueprint:
+        choice = Choice(WORKER, Part("shed", "For a test.", NoOptions, self.open), NoOptions())
+        return Blueprint(Settings(state_dir=str(folder), name="n1", **settings), (choice,))
 
 
-async def run(shed: Shed, folder: Path) -> list[Announcement]:
+async def run(shed: Shed, folder: Path, **settings: Any) -> list[Announcement]:
     """Let *shed* lend until it has said so, and return all that was announced."""
     said: list[Announcement] = []
     wish, wishes = anyio.create_memory_object_stream[object](1)
@@ -59,7 +60,7 @@ async def run(shed: Shed, folder: Path) -> list[Announcement]:
             wish.send_nowait(None)
 
     with wish, wishes, anyio.fail_after(10):
-        await run_until(wishes, Settings(state_dir=str(folder / "state"), name="n1"), shed.choice, announce=announce)
+        await run_until(wishes, shed.blueprint(folder / "state", **settings), announce=announce)
     return said
 
 
@@ -99,7 +100,7 @@ async def test_a_wish_during_the_start_is_heard(tmp_path: Path) -> None:
     shed.open = slow  # type: ignore[method-assign]
     said: list[Announcement] = []
     with wish, wishes, anyio.fail_after(10):
-        await run_until(wishes, Settings(state_dir=str(tmp_path)), shed.choice, announce=said.append)
+        await run_until(wishes, shed.blueprint(tmp_path), announce=said.append)
     assert [type(each) for each in said] == [Stopping]
 
 
@@ -117,3 +118,16 @@ async def test_what_would_not_start_is_told_as_it_is(tmp_path: Path) -> None:
     shed.open = broken  # type: ignore[method-assign]
     with pytest.raises(PluginError, match="worker 'shed' could not be opened: LookupError: x"):
         await run(shed, tmp_path)
+
+
+async def test_a_worker_joins_by_the_token_and_makes_none(tmp_path: Path) -> None:
+    """The lender has its membership; a worker of no swarm has none, and one without a token says what to do."""
+    shed, token = Shed(), Token.make()
+    await run(shed, tmp_path)
+    assert shed.context is not None
+    assert shed.context.membership is None
+    await run(shed, tmp_path, p2p=True, token=token.text)
+    assert shed.context.membership is not None
+    assert (shed.context.membership.id, shed.context.membership.role) == (shed.context.node.id, "owner")
+    with pytest.raises(ConfigError, match="has no token of a swarm yet"):
+        await run(shed, tmp_path, p2p=True)

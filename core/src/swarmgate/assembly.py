@@ -23,7 +23,8 @@ from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Probe, Tra
 from swarmgate.crew import Crew, muster
 from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
-from swarmgate.identity import Identity, establish
+from swarmgate.identity import Identity
+from swarmgate.joining import settle
 from swarmgate.loading import Loading
 from swarmgate.memory import free_memory
 from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, Node, Service, Worker
@@ -188,8 +189,8 @@ async def assemble(
     """
     settings = blueprint.settings
     state_dir = settings.state_path()
-    node, identity = await anyio.to_thread.run_sync(establish, state_dir, settings.name)
-    context = PartContext(node, state_dir)
+    node, identity = await anyio.to_thread.run_sync(partial(settle, settings, makes_token=True))
+    context = PartContext(node, state_dir, identity.membership)
     async with AsyncExitStack() as stack:
         assembly = Assembly(blueprint, node, identity)
         chosen = blueprint.opened_by("run")

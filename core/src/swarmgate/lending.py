@@ -14,10 +14,9 @@ import structlog
 from swarmgate.announcements import Announce, Lending, Stopping, Warned
 from swarmgate.assembly import open_part
 from swarmgate.background import background
-from swarmgate.config.blueprint import Choice
-from swarmgate.config.settings import Settings
+from swarmgate.config.blueprint import Blueprint
 from swarmgate.contracts import Lender
-from swarmgate.identity import establish
+from swarmgate.joining import settle
 from swarmgate.listening import dialled, is_here
 from swarmgate.nouns import Endpoint
 from swarmgate.parts import PartContext
@@ -25,8 +24,8 @@ from swarmgate.parts import PartContext
 _log = structlog.get_logger("swarmgate.lending")
 
 
-async def run(settings: Settings, choice: Choice, *, announce: Announce) -> None:
-    """Lend what *choice* says until SIGINT or SIGTERM, then close it in order.
+async def run(blueprint: Blueprint, *, announce: Announce) -> None:
+    """Lend what *blueprint* says until SIGINT or SIGTERM, then close it in order.
 
     *announce* hears what is lent, and where.
 
@@ -37,10 +36,10 @@ async def run(settings: Settings, choice: Choice, *, announce: Announce) -> None
 
     """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as wishes:
-        await run_until(wishes, settings, choice, announce=announce)
+        await run_until(wishes, blueprint, announce=announce)
 
 
-async def run_until(wishes: AsyncIterator[object], settings: Settings, choice: Choice, *, announce: Announce) -> None:
+async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, announce: Announce) -> None:
     """Do the same until *wishes* yields, once for an orderly end and twice for a quick one."""
     lending, ending = anyio.Event(), anyio.Event()
     with anyio.CancelScope() as scope:
@@ -55,17 +54,18 @@ async def run_until(wishes: AsyncIterator[object], settings: Settings, choice: C
 
         async with background() as tasks:
             tasks.start_soon(stop)
-            async with _lent(settings, choice, announce):
+            async with _lent(blueprint, announce):
                 lending.set()
                 await ending.wait()
 
 
 @asynccontextmanager
-async def _lent(settings: Settings, choice: Choice, announce: Announce) -> AsyncGenerator[None]:
-    state_dir = settings.state_path()
-    node, _ = await anyio.to_thread.run_sync(establish, state_dir, settings.name)
+async def _lent(blueprint: Blueprint, announce: Announce) -> AsyncGenerator[None]:
+    (choice,) = blueprint.opened_by("worker")
+    node, identity = await anyio.to_thread.run_sync(settle, blueprint.settings)
+    context = PartContext(node, blueprint.settings.state_path(), identity.membership)
     async with AsyncExitStack() as stack:
-        lender = cast("Lender", await open_part(choice, PartContext(node, state_dir), stack))
+        lender = cast("Lender", await open_part(choice, context, stack))
         loan = await stack.enter_async_context(lender.lend())
         endpoint = loan.endpoint
         _log.info("lending.began", part=choice.part.name, address=str(endpoint), **loan.labels)

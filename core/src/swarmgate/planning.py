@@ -20,7 +20,7 @@ from swarmgate.config.blueprint import Blueprint
 from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Discovery, Ledger, Probe, Splitter, Transport
 from swarmgate.crew import muster
-from swarmgate.identity import establish
+from swarmgate.joining import settle
 from swarmgate.memory import free_memory
 from swarmgate.nouns import LLAMA_RPC, Node, NodeId, Word, Worker
 from swarmgate.parts import BACKEND, DISCOVERY, LEDGER, PROBE, SPLITTER, TRANSPORT, PartContext, Slot
@@ -68,8 +68,8 @@ def onlooker(settings: Settings) -> Generator[PartContext]:
     """
     folder = settings.state_path()
     if folder.is_dir():
-        node, _ = establish(folder, settings.name)
-        yield PartContext(node, folder)
+        node, identity = settle(settings)
+        yield PartContext(node, folder, identity.membership)
         return
     with TemporaryDirectory(prefix="swarmgate-plan-") as passing:
         yield PartContext(Node(id=NodeId("plan"), name=settings.name), Path(passing))

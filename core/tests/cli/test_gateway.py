@@ -76,6 +76,7 @@ def test_help_is_quick(gateway: Gateway) -> None:
         "litestar",
         "uvicorn",
         "asyncio",
+        "cryptography",
         "numpy",
         "llama_cpp",
         "trio",

@@ -15,6 +15,7 @@ from swarmgate.cli.verbs import examples
     epilog=examples(
         "gateway federated --node http://10.0.0.9:8080 --node http://10.0.0.10:8080",
         'GATEWAY_NODES="http://host1:8080,http://host2:8080" gateway federated',
+        "gateway federated --token-file swarm.token",
     )
 )
 @serving_options

@@ -9,7 +9,9 @@ from typing import Any, TypeVar, get_args
 import click
 
 from swarmgate.config.blueprint import Blueprint, draw
-from swarmgate.config.layers import Sources, gather
+from swarmgate.config.layers import PREFIX, Sources, gather
+from swarmgate.config.settings import Settings
+from swarmgate.config.tickets import VARIABLES
 from swarmgate.plugins import Catalogue, load
 from swarmgate.split import Placement
 
@@ -36,6 +38,30 @@ def placement_option(command: CommandT) -> CommandT:
         type=click.Choice(get_args(Placement)),
         help="Where models go that do not say so themselves: here if they fit and else split, here, or split.",
     )(command)
+
+
+def swarm_options(command: CommandT) -> CommandT:
+    """Give *command* the options by which a node joins a swarm."""
+    options = (
+        click.option("--p2p", is_flag=True, help="Join the swarm of the token given, else of the one kept here."),
+        click.option("--p2ptoken", "token", metavar="TOKEN", help="Join the swarm of this token (or invite)."),
+        click.option(
+            "--token-file",
+            metavar="FILE",
+            type=click.Path(),
+            help="Join by the token in this file: unlike an argument, it is not seen by others on this machine.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def forget_token(settings: Settings) -> None:
+    """Take the token that *settings* were given out of the environment, lest children inherit it."""
+    if settings.p2p:
+        for variable in (f"{PREFIX}TOKEN", *VARIABLES):
+            os.environ.pop(variable, None)
 
 
 def json_option(command: CommandT) -> CommandT:

@@ -10,7 +10,7 @@ import click
 
 from swarmgate.announcements import Announcement, Progress
 from swarmgate.cli.output import expected_errors
-from swarmgate.cli.reading import CommandT, config_option, placement_option, read
+from swarmgate.cli.reading import CommandT, config_option, forget_token, placement_option, read, swarm_options
 from swarmgate.cli.verbs import examples
 
 _CLEAR = "\x1b[K"
@@ -35,6 +35,7 @@ def serving_options(command: CommandT) -> CommandT:
         click.option("--log-format", type=click.Choice(_FORMATS), help="How log lines look."),
         click.option("--state-dir", metavar="FOLDER", type=click.Path(), help="Folder for what survives a restart."),
         click.option("--balancer", metavar="NAME", help="The part that decides who answers a request."),
+        swarm_options,
     )
     for option in reversed(options):
         command = option(command)
@@ -47,6 +48,7 @@ def serving_options(command: CommandT) -> CommandT:
         "gateway run --model ~/models/qwen.gguf --listen 0.0.0.0:8080 --api-key-file keys.txt",
         "GATEWAY_MODEL=a.gguf,b.gguf gateway run",
         "gateway run --federated --node http://10.0.0.9:8080",
+        "gateway run --p2p",
     )
 )
 @serving_options
@@ -76,6 +78,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 def serve_by(file: str | None, flags: dict[str, Any], *, local: bool = True) -> None:
     """Serve what *file* and *flags* say; unless *local*, without models of this machine."""
     blueprint, _, catalogue = read(file, flags, local=local)
+    forget_token(blueprint.settings)
     import anyio
     import structlog
 

@@ -12,7 +12,7 @@ import msgspec
 
 from swarmgate.announcements import Announcement, Lending
 from swarmgate.cli.output import USAGE, expected_errors, fail
-from swarmgate.cli.reading import config_option, json_option
+from swarmgate.cli.reading import config_option, forget_token, json_option, swarm_options
 from swarmgate.cli.run import Teller
 from swarmgate.cli.verbs import examples
 from swarmgate.config.fields import OptionField, fields_of
@@ -28,8 +28,15 @@ _SETTINGS = {
 }
 
 
+#: LocalAI's way to say that a worker is in a swarm: before the name.
+_IN_SWARM = "p2p-"
+
+
 class Lenders(click.Group):
-    """The installed lenders, as commands with the options of each; dashes in names mean underscores."""
+    """The installed lenders, as commands with the options of each; dashes in names mean underscores.
+
+    With ``p2p-`` before its name a lender joins a swarm, as with ``--p2p``.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return their names as one would type them."""
@@ -38,9 +45,10 @@ class Lenders(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command that opens the lender called *cmd_name*."""
         catalogue = load()
+        typed = _typed(cmd_name)
         for name in catalogue.names(WORKER):
-            if _typed(name) == _typed(cmd_name):
-                return _command(catalogue.find(WORKER, name))
+            if typed in (_typed(name), f"{_IN_SWARM}{_typed(name)}"):
+                return _command(catalogue.find(WORKER, name), in_swarm=typed != _typed(name))
         return None
 
     def resolve_command(
@@ -60,6 +68,7 @@ class Lenders(click.Group):
     epilog=examples(
         "gateway worker llama-cpp-rpc --listen 0.0.0.0:50052 --memory-mb 4096",
         'gateway worker llama-cpp-rpc --llama-cpp-args="-H 0.0.0.0 -p 50052 -m 4096"',
+        "TOKEN=... gateway worker p2p-llama-cpp-rpc",
     ),
 )
 def worker() -> None:
@@ -70,7 +79,7 @@ def worker() -> None:
     """
 
 
-def _command(entry: Entry) -> click.Command:
+def _command(entry: Entry, *, in_swarm: bool = False) -> click.Command:
     fields = fields_of(entry.part.options)
     name = _typed(entry.part.name)
     samples = [
@@ -81,7 +90,7 @@ def _command(entry: Entry) -> click.Command:
     command = click.Command(
         name,
         params=[_option(each) for each in fields.values()],
-        callback=partial(_run, entry),
+        callback=partial(_run, entry, in_swarm=in_swarm),
         help=f"{entry.part.summary} Until SIGINT or SIGTERM.",
         short_help=entry.part.summary,
         epilog=examples(*(samples or [f"gateway worker {name}"])),
@@ -90,6 +99,9 @@ def _command(entry: Entry) -> click.Command:
         command.params.append(
             click.Option([f"setting_{setting}", f"--{_typed(setting)}"], metavar="TEXT", help=_SETTINGS[setting])
         )
+    ours = {each.name for each in command.params}
+    joining = swarm_options(click.Command(None)).params
+    command.params += [each for each in reversed(joining) if f"option_{each.name}" not in ours]
     return config_option(json_option(command))
 
 
@@ -102,10 +114,13 @@ def _option(field: OptionField) -> click.Option:
     return click.Option([f"option_{field.name}", f"--{typed}"], metavar=_metavar(field), help=field.help + said)
 
 
-def _run(entry: Entry, file: str | None, *, as_json: bool, **given: Any) -> None:
+def _run(entry: Entry, file: str | None, *, as_json: bool, in_swarm: bool, **given: Any) -> None:
     with expected_errors():
         options = {name.removeprefix("option_"): each for name, each in given.items() if name.startswith("option_")}
-        settings = {name.removeprefix("setting_"): each for name, each in given.items() if name.startswith("setting_")}
+        settings = {
+            name.removeprefix("setting_"): each for name, each in given.items() if not name.startswith("option_")
+        }
+        settings["p2p"] = in_swarm or given.get("p2p") or None
         _lend(entry.part.name, file, _said(settings), _said(options), as_json=as_json)
 
 
@@ -113,15 +128,16 @@ def _lend(name: str, file: str | None, settings: dict[str, Any], options: dict[s
     from swarmgate.config.blueprint import draw_worker
     from swarmgate.config.layers import gather
 
-    chosen, choice = draw_worker(gather(settings, os.environ, config=file), load(), name, options)
+    blueprint = draw_worker(gather(settings, os.environ, config=file), load(), name, options)
+    forget_token(blueprint.settings)
     import anyio
 
     from swarmgate import lending, logs
 
-    logs.configure(chosen.log_format, chosen.log_level)
+    logs.configure(blueprint.settings.log_format, blueprint.settings.log_level)
     announce = _tell_json if as_json else Teller(sys.stdout)
     anyio.run(
-        partial(lending.run, chosen, choice, announce=announce),
+        partial(lending.run, blueprint, announce=announce),
         backend="asyncio",
         backend_options={"use_uvloop": sys.platform != "win32"},
     )

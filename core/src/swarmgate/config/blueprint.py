@@ -1,70 +1,43 @@
-"""The blueprint: which parts fill which slots, with which options.  Pure; opens nothing."""
+"""Draws the blueprint: which parts fill which slots, with which options.  Pure; opens nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
 
+from swarmgate.config.choices import DEFAULT, Blueprint, Choice
 from swarmgate.config.decode import Given, decode
 from swarmgate.config.faults import Fault, FaultyConfig, Place, fault, suggest
 from swarmgate.config.fields import fields_of
 from swarmgate.config.layers import PREFIX, KeyReader, Layer, Sources, read_keys
 from swarmgate.config.settings import Settings
+from swarmgate.config.tickets import TokenFault, admit, choose
 from swarmgate.contracts import Backend
 from swarmgate.errors import ConfigError, PluginError
-from swarmgate.parts import BACKEND, BALANCER, SLOTS, WORKER, Options, Part, Slot
+from swarmgate.parts import (
+    BACKEND,
+    BALANCER,
+    DISCOVERY,
+    LEDGER,
+    MEMBERS_REMEDY,
+    SLOTS,
+    TRANSPORT,
+    WORKER,
+    Part,
+    Slot,
+)
 from swarmgate.plugins import Catalogue, Entry
 
-#: Where a value comes from that nobody gave.
-DEFAULT = "default"
+__all__ = ["DEFAULT", "Blueprint", "Choice", "draw", "draw_worker"]
+
 #: What serves the files of ``--model``.
 _MODEL_PART = "llamacpp"
 _SETTINGS = "gateway"
-_NOWHERE: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One filled slot.
-
-    *origin* says where it was chosen (``gateway.toml:12``, ``--model``, ``default``), *origins*
-    the same for each option, by its name; *distribution* is what brought the part, with its version.
-    """
-
-    slot: Slot[Any]
-    part: Part[Any, Any]
-    options: Options
-    origin: str = DEFAULT
-    distribution: str = ""
-    origins: Mapping[str, str] = field(default_factory=lambda: _NOWHERE)
-
-
-@dataclass(frozen=True, slots=True)
-class Blueprint:
-    """What to run: the core's settings and the choice for every slot, in the order of opening.
-
-    *origins* says where each setting came from, by its name.  ``settings.api_keys`` holds the keys
-    of ``settings.api_key_file`` too.  *peer* is what asks the gateways of the ledger, None if nobody shall.
-    *shadow* is the balancer that ``settings.shadow`` names, with its options as they are by themselves.
-    """
-
-    settings: Settings = field(default_factory=Settings)
-    choices: tuple[Choice, ...] = ()
-    origins: Mapping[str, str] = field(default_factory=lambda: _NOWHERE)
-    peer: Part[Any, Backend] | None = None
-    shadow: Choice | None = None
-
-    def of(self, slot: Slot[Any]) -> tuple[Choice, ...]:
-        """Return the choices for *slot*, in the order of the configuration."""
-        return tuple(choice for choice in self.choices if choice.slot.name == slot.name)
-
-    def opened_by(self, role: str) -> tuple[Choice, ...]:
-        """Return what the command *role* (``run``, ``worker``) opens, in the order of opening."""
-        return tuple(choice for choice in self.choices if choice.slot.role == role)
+#: What a worker opens beside what it lends, so that its swarm hears of it.
+_WORKERS_SWARM: tuple[Slot[Any], ...] = (TRANSPORT, LEDGER, DISCOVERY)
 
 
 def draw(sources: Sources, catalogue: Catalogue, *, read: KeyReader = read_keys, local: bool = True) -> Blueprint:
@@ -79,8 +52,13 @@ def draw(sources: Sources, catalogue: Catalogue, *, read: KeyReader = read_keys,
     return _Draft(sources, catalogue, read, local=local).finish()
 
 
-def draw_worker(sources: Sources, catalogue: Catalogue, name: str, flags: Mapping[str, Any]) -> tuple[Settings, Choice]:
-    """Choose the lender called *name* with the options that *flags*, the environment and files give it.
+def draw_worker(
+    sources: Sources, catalogue: Catalogue, name: str, flags: Mapping[str, Any], *, read: KeyReader = read_keys
+) -> Blueprint:
+    """Draw what ``gateway worker NAME`` needs: the lender called *name*, and in a swarm what others hear of it by.
+
+    The lender has the options that *flags*, the environment and files give it.  Transports, ledger and discoveries are
+    chosen as for ``gateway run``, but only where there is a token.
 
     *flags* are keyed by option; the variable of an option is ``GATEWAY_WORKER_<OPTION>``, and the
     table ``[worker]`` counts if it chose the same part.
@@ -89,7 +67,7 @@ def draw_worker(sources: Sources, catalogue: Catalogue, name: str, flags: Mappin
         FaultyConfig: with every fault there is in what a worker needs.
 
     """
-    return _Draft(sources, catalogue, read_keys).finish_worker(name, flags)
+    return _Draft(sources, catalogue, read).finish_worker(name, flags)
 
 
 class _Draft:
@@ -102,6 +80,7 @@ class _Draft:
         self.local = local
         self.faults: list[Fault] = list(sources.faults)
         self.settings_given: dict[str, Given] = {}
+        self.joins = False
 
     def finish(self) -> Blueprint:
         self._tables_are_known()
@@ -117,13 +96,14 @@ class _Draft:
             raise FaultyConfig(self.faults)
         return Blueprint(settings, tuple(choices), MappingProxyType(origins), peer, shadow)
 
-    def finish_worker(self, name: str, flags: Mapping[str, Any]) -> tuple[Settings, Choice]:
+    def finish_worker(self, name: str, flags: Mapping[str, Any]) -> Blueprint:
         self._tables_are_known()
-        settings, _ = self._settings()
-        choice = self._lend(name, Sources(flags=flags))
-        if self.faults or choice is None:
+        settings, origins = self._settings()
+        choices = [choice for slot in _WORKERS_SWARM for choice in self._fill(slot)] if settings.p2p else []
+        lent = self._lend(name, Sources(flags=flags))
+        if self.faults or lent is None:
             raise FaultyConfig(self.faults)
-        return settings, choice
+        return Blueprint(settings, (*choices, lent), MappingProxyType(origins))
 
     def _lend(self, name: str, flags: Sources) -> Choice | None:
         place = Place(f"gateway worker {name}", rank=len(self.sources.files))
@@ -164,6 +144,7 @@ class _Draft:
                 self._fault(place, f"{_SETTINGS} is one table; write [{_SETTINGS}]")
         fields = fields_of(Settings)
         given |= {name: said for name in fields if (said := self.sources.named(name))}
+        choose(self.sources, given, table=_SETTINGS)
         settings = decode(Settings, given, Place("configuration"), self.faults.append) or Settings()
         if settings.api_key_file is not None:
             try:
@@ -171,7 +152,16 @@ class _Draft:
                 settings = msgspec.structs.replace(settings, api_keys=keys)
             except ConfigError as error:
                 self._fault(given["api_key_file"].place, f"api_key_file {settings.api_key_file!r}: {error}")
-        return settings, {name: str(given[name].place) if name in given else DEFAULT for name in fields}
+        origins = {name: str(given[name].place) if name in given else DEFAULT for name in fields}
+        try:
+            settings, place = admit(settings, given, self.read)
+        except TokenFault as error:
+            self._fault(error.place, str(error))
+            self.joins = True  # it would, and its parts are no faults besides
+        else:
+            self.joins = settings.p2p
+            origins |= {"token": str(place), "p2p": str(place)} if place is not None else {}
+        return settings, origins
 
     def _shadow(self, name: str, origin: str) -> Choice | None:
         place = self.settings_given["shadow"].place
@@ -273,16 +263,25 @@ class _Draft:
         return self._decode(entry, {name: each for name, each in given.items() if name != "use"}, place)
 
     def _fall_back(self, slot: Slot[Any]) -> Iterator[Choice]:
-        """Yield the default choice; one that is there but broken is no reason to take the next quietly."""
+        """Yield the default choice; one that is there but broken is no reason to take the next quietly.
+
+        In a swarm a slot that takes many parts gets all that are installed of those meant for it; without one that is
+        broken, of which the log tells, the others still do.
+        """
         if self.sources.faults:
             return  # a file that could not be read may well say what fills this slot
-        for name in slot.defaults:
+        names = (slot.swarm_defaults if self.joins else ()) or slot.defaults
+        several = slot.many and names is not slot.defaults
+        for name in names:
             if entry := self.catalogue.entries.get((slot.name, name)):
                 place = Place(f"{slot.name} {name!r} (the default)", rank=len(self.sources.files))
                 if choice := self._decode(entry, {}, place, origin=DEFAULT):
                     yield choice
-                return
-            if broken := self.catalogue.broken.get(f"{slot.name}/{name}") or self.catalogue.broken.get(name):
+                if not several:
+                    return
+            elif several:
+                continue
+            elif broken := self.catalogue.broken.get(f"{slot.name}/{name}") or self.catalogue.broken.get(name):
                 self._fault(Place(f"{slot.name} {name!r} (the default)"), f"cannot be used: {broken}")
                 return
         if slot.needed:
@@ -291,6 +290,8 @@ class _Draft:
 
     def _decode(self, entry: Entry, given: dict[str, Given], place: Place, *, origin: str = "") -> Choice | None:
         part = entry.part
+        if part.members_only and not self.joins:
+            self._fault(place, f"{entry.slot.name} {part.name!r} is for members of a swarm: {MEMBERS_REMEDY}")
         for variable, option in part.environ.items():
             said = self.sources.variable(variable)
             if said and (option not in given or given[option].place.in_file):

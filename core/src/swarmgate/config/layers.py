@@ -44,8 +44,12 @@ class Sources:
     def named(self, name: str, *, variable: str = "") -> Given | None:
         """Return what the flag ``--name`` or, failing that, the variable ``GATEWAY_NAME`` (or *variable*) says."""
         if name in self.flags:
-            return Given(self.flags[name], Place(f"--{name.replace('_', '-')}", _BESIDE_FILES))
+            return self.flagged(name, f"--{name.replace('_', '-')}")
         return self.variable(variable or f"{PREFIX}{name.upper()}")
+
+    def flagged(self, name: str, flag: str) -> Given:
+        """Return what *name*, which was given as *flag*, says."""
+        return Given(self.flags[name], Place(flag, _BESIDE_FILES))
 
     def variable(self, name: str) -> Given | None:
         """Return what the environment variable *name* says; an empty one says nothing."""

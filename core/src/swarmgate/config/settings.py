@@ -53,6 +53,13 @@ class Settings(Options, frozen=True):
     on_change: OnChange = "reload"
     #: Seconds workers must have stood before a model is split over them; longer for those that come and go.
     settle_seconds: Annotated[float, Meta(ge=0)] = 1.0
+    #: Whether this node joins a swarm; it is that of the token given, else that of the token in the state folder, which
+    #: `gateway run` makes at its first start.  A token that is given means yes.
+    p2p: bool = False
+    #: The token of the swarm, or an invite into it; whoever has it is in.
+    token: Annotated[str, SECRET] | None = None
+    #: A file whose one line is the token or invite: better, since others see neither arguments nor variables then.
+    token_file: Annotated[str, PATH] | None = None
     #: Whether gateways that are offered, by whatever discovery, answer requests too.
     federated: bool = False
     #: The backend part that asks other gateways.

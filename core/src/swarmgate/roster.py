@@ -67,13 +67,14 @@ class Answering(Word, frozen=True):
 class Swarm(Word, frozen=True):
     """All this gateway knows of the swarm at one moment.
 
-    *node* is the gateway itself, which has been up for *seconds*.  *healths* says of each backend, by its name,
-    how it does.
+    *node* is the gateway itself, which has been up for *seconds*.  *members* are the workers, *gateways* the other
+    gateways that are offered.  *healths* says of each backend, by its name, how it does.
     """
 
     node: Node = Node(id=NodeId(""), name="")
     seconds: float = 0.0
     members: tuple[Member, ...] = ()
+    gateways: tuple[Member, ...] = ()
     placed: tuple[Placed, ...] = ()
     nodes: tuple[Answering, ...] = ()
     healths: dict[str, Health] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,8 +14,13 @@ from swarmgate.http.records import Records
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
+from swarmgate.swarm.credential import Examiner
 
 _MEGABYTE = 1024 * 1024
+
+
+async def nothing_follows() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,11 @@ class Door:
     node: Node = field(default_factory=lambda: Node(id=NodeId("unknown"), name="unknown"))
     swarm: Callable[[], Swarm] = Swarm
     records: Records = field(default_factory=lambda: Records(1000))
+    #: Ports at which connections arrive through the swarm, and what examines whom they bring.
+    tunnels: frozenset[int] = frozenset()
+    examiner: Examiner | None = None
+    #: Called after a node was drained or taken back in: our own offer may have to follow.
+    drained: Callable[[], Awaitable[None]] = nothing_follows
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])

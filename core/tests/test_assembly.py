@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import SocketStream
 from swarmgate.assembly import assemble
 from swarmgate.builtin import FirstFree, swarmgate_backend, swarmgate_balancer, swarmgate_ledger
 from swarmgate.chat import GenerateRequest, TextPrompt, TokenizeRequest
@@ -16,7 +17,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Ledger
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import ConfigError, EngineError, PluginError, Unavailable
-from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, NodeId, Offer, Service
+from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, NodeId, Offer, Service, Way
 from swarmgate.parts import (
     BACKEND,
     BALANCER,
@@ -31,6 +32,7 @@ from swarmgate.parts import (
     Slot,
 )
 from swarmgate.split import SplitPlan
+from swarmgate.testing.streams import a_server
 
 pytestmark = pytest.mark.anyio
 
@@ -83,8 +85,11 @@ class Nowhere:
         yield Endpoint("127.0.0.1", 9)
 
     @asynccontextmanager
-    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
-        yield "tcp://127.0.0.1:9"
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
+        yield ("tcp://127.0.0.1:9",)
+
+    def ways(self) -> tuple[Way, ...]:
+        return ()
 
 
 class Announcing:
@@ -266,7 +271,12 @@ async def test_gateways_in_the_ledger_become_backends(tmp_path: Path) -> None:
 
     @asynccontextmanager
     async def reach(address: str) -> AsyncGenerator[Endpoint]:
-        yield Endpoint("127.0.0.1", 9 if "n1" in address else 8)
+        assert "n1" in address
+        yield endpoint
+
+    async def alive(stream: SocketStream) -> None:
+        async for _ in stream:
+            await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
 
     anywhere = chosen(TRANSPORT, "t", lambda _: Nowhere())
     blueprint = Blueprint(
@@ -275,7 +285,7 @@ async def test_gateways_in_the_ledger_become_backends(tmp_path: Path) -> None:
         peer=Part("p", "Asks.", UrlOptions, opened, loads=False),
     )
     with anyio.fail_after(10):
-        async with assemble(blueprint) as assembly:
+        async with a_server(alive) as endpoint, assemble(blueprint) as assembly:
             await assembly.wait_ready()
             transport: Any = assembly.one(TRANSPORT)
             transport.reach = reach
@@ -285,7 +295,8 @@ async def test_gateways_in_the_ledger_become_backends(tmp_path: Path) -> None:
             while not assembly.all(BACKEND):  # noqa: ASYNC110 -- seen from outside, there is nothing to wait on
                 await anyio.sleep(0.01)
             assert list(assembly.all(BACKEND)) == ["n1"]
-            assert [card.name for card in assembly.dispatcher.models()] == ["http://127.0.0.1:9"]
+            assert [card.name for card in assembly.dispatcher.models()] == [f"http://{endpoint}"]
+            assert [(member.offer.name, member.address) for member in assembly.peers()] == [("n1", "tcp://n1:9")]
             assert assembly.loading.loads == []
 
 

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import inf
+from typing import Any
 
 import anyio
 import msgspec
 import pytest
-from swarmgate.crew import by_scheme, muster
+from swarmgate.crew import Crew, muster
 from swarmgate.errors import Unreachable
 from swarmgate.ledger import MemoryLedger
-from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Service, Worker
+from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Service, Way, Worker
+from swarmgate.reaching import by_scheme
 from swarmgate.testing import FakeProbe
+from swarmgate.testing import FakeTransport as Fake
 
 pytestmark = pytest.mark.anyio
 
@@ -49,8 +52,11 @@ class FakeTransport:
             self.log.append(f"-{address}")
 
     @asynccontextmanager
-    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
-        yield f"fake://{endpoint}"
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
+        yield (f"fake://{endpoint}",)
+
+    def ways(self) -> tuple[Way, ...]:
+        return ()
 
 
 def names(crew: tuple[Worker, ...]) -> str:
@@ -227,24 +233,99 @@ async def test_ourselves_and_twins_are_left_out() -> None:
     assert any("127.0.0.1:50052 is in use as '0' already" in reason for reason in reasons.values())
 
 
-async def test_addresses_are_tried_in_order() -> None:
-    """The first that a transport understands and can open is used; otherwise every reason is told."""
-    fake = FakeTransport("fake://gone")
-    offer = msgspec.structs.replace(an_offer("a"), addresses=("p2p://x", "fake://gone", "fake://a", "fake://b"))
-    async with by_scheme({"fake": fake})(offer):
-        assert fake.log == ["+fake://a"]
-    hopeless = by_scheme({"fake": fake})(msgspec.structs.replace(offer, addresses=offer.addresses[:2]))
-    with pytest.raises(Unreachable, match=r"p2p://x: no transport for 'p2p', only for fake; fake://gone: nobody home"):
-        await hopeless.__aenter__()
-    with pytest.raises(Unreachable, match="a offers no address"):
-        await by_scheme({})(msgspec.structs.replace(offer, addresses=())).__aenter__()
+class Two:
+    """Two addresses of one worker, reached in different ways; the endpoints' ports tell them apart."""
+
+    def __init__(self) -> None:
+        self.near = Endpoint("127.0.0.1", 1)
+        self.far = Endpoint("127.0.0.1", 2)
+        self.fake = Fake({"fake://near": self.near, "fake://far": self.far})
+        self.fake.told["fake://far"] = Way(address="fake://far", kind="relayed", rtt_seconds=0.5)
+        self.probe = FakeProbe()
+        self.ledger = MemoryLedger()
+
+    def crew(self, **told: Any) -> AbstractAsyncContextManager[Crew]:
+        return muster(
+            self.ledger, LLAMA_RPC, by_scheme({"fake": self.fake}), probe=self.probe, settle_seconds=0.05, **told
+        )
 
 
-async def test_what_happens_to_the_holder_is_not_mistaken_for_a_lost_path() -> None:
-    """An Unreachable raised inside the block is the block's own."""
-    fake = FakeTransport()
-    offer = msgspec.structs.replace(an_offer("a"), addresses=("fake://a", "fake://b"))
-    with pytest.raises(Unreachable, match="mine"):
-        async with by_scheme({"fake": fake})(offer):
-            raise Unreachable("mine")
-    assert fake.log == ["+fake://a", "-fake://a"]
+async def test_a_member_shows_by_which_address_and_which_way_it_is_reached() -> None:
+    """While it is reached; a path that is lost is reached anew, by another address of the offer."""
+    two = Two()
+    two.probe.say(two.near, {"memory_bytes": "5"})
+    two.probe.say(two.far, {"memory_bytes": "5"})
+    offer = msgspec.structs.replace(an_offer("a"), addresses=("fake://near", "fake://far"))
+    await two.ledger.post(offer)
+    with anyio.fail_after(10):
+        async with two.crew() as crew:
+            assert [worker.endpoint for worker in await anext(crew)] == [two.near]
+            (member,) = crew.members()
+            assert (member.address, member.way) == ("fake://near", Way(address="fake://near"))
+            two.probe.say(two.near, Unreachable("silent"))
+            assert await anext(crew) == ()
+            (member,) = crew.members()
+            assert (member.address, member.way, member.reason) == ("", None, "silent")
+            assert [worker.endpoint for worker in await anext(crew)] == [two.far]
+            (member,) = crew.members()
+            assert member.address == "fake://far"
+            assert member.way is not None
+            assert (member.way.kind, member.way.rtt_seconds) == ("relayed", 0.5)
+
+
+async def test_one_worker_that_is_found_twice_counts_once() -> None:
+    """It says by its ``instance`` that it is the same; who came second is left out, with the reason."""
+    two = Two()
+    two.probe.say(two.near, {"memory_bytes": "5", "instance": "i1"})
+    two.probe.say(two.far, {"memory_bytes": "5", "instance": "i1"})
+    await two.ledger.post(an_offer("a", "fake://near"))
+    with anyio.fail_after(10):
+        async with two.crew() as crew:
+            assert names(await anext(crew)) == "a"
+            await two.ledger.post(an_offer("b", "fake://far"))
+            await until_left_out(crew, "b")
+            assert {member.offer.node: member.reason for member in crew.members()} == {
+                "a": "",
+                "b": "is in use as '0' already, by fake://near (direct)",
+            }
+            # a worker of its own on the same machine is another one
+            two.probe.say(two.far, {"memory_bytes": "5", "instance": "i2"})
+            assert names(await anext(crew)) == "ab"
+
+
+async def test_the_direct_way_to_a_worker_takes_the_relayed_one_s_place() -> None:
+    """At once, for the worker has stood already; the relayed one is left out, with the reason."""
+    two = Two()
+    two.probe.say(two.near, {"memory_bytes": "5", "instance": "i1"})
+    two.probe.say(two.far, {"memory_bytes": "5", "instance": "i1"})
+    await two.ledger.post(an_offer("a", "fake://far"))
+    with anyio.fail_after(10):
+        async with two.crew() as crew:
+            assert names(await anext(crew)) == "a"
+            await two.ledger.post(an_offer("b", "fake://near"))
+            assert names(await anext(crew)) == "b"
+            reasons = {member.offer.node: (member.standing, member.reason) for member in crew.members()}
+            assert reasons[NodeId("a")] == ("left_out", "is in use as '0' already, by fake://near (direct)")
+            await two.ledger.withdraw(an_offer("b", "fake://near"))
+            assert await anext(crew) == ()
+            assert names(await anext(crew)) == "a"
+
+
+async def test_what_we_offer_ourselves_is_passed_over() -> None:
+    """Nobody reaches for their own offers through the swarm."""
+    two = Two()
+    two.probe.say(two.near, {})
+    await two.ledger.post(an_offer("me", "fake://far"))
+    await two.ledger.post(an_offer("a", "fake://near"))
+    with anyio.fail_after(10):
+        async with two.crew(me=NodeId("me")) as crew:
+            assert names(await anext(crew)) == "a"
+            assert [member.offer.node for member in crew.members()] == ["a"]
+
+
+async def until_left_out(crew: Crew, node: str) -> None:
+    """Wait until the offer of *node* has been tried, and left out."""
+    while not any(  # noqa: ASYNC110 -- seen from outside, there is nothing to wait on
+        member.offer.node == node and member.standing == "left_out" for member in crew.members()
+    ):
+        await anyio.sleep(0.005)

@@ -18,16 +18,20 @@ from swarmgate.background import background
 from swarmgate.breaker import Breakers, Tripping
 from swarmgate.builtin import Whole
 from swarmgate.canary import keep_trying
-from swarmgate.config.blueprint import Blueprint, Choice
-from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Probe, Transport
-from swarmgate.crew import Crew, Reach, by_scheme, muster
+from swarmgate.config.choices import Blueprint
+from swarmgate.contracts import Backend, Balancer, Transport
+from swarmgate.crew import Crew, muster
 from swarmgate.dispatch import Dispatcher
-from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
+from swarmgate.errors import ConfigError, EngineError
+from swarmgate.federating import follow_gateways
+from swarmgate.findings import Findings, Signed
 from swarmgate.identity import Identity
 from swarmgate.joining import settle
+from swarmgate.knocking import Knocking
 from swarmgate.loading import Loading
 from swarmgate.memory import free_memory
-from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, Node, Service, Worker
+from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, Node
+from swarmgate.opening import discover, open_part, schemes, services
 from swarmgate.parts import (
     BACKEND,
     BALANCER,
@@ -37,16 +41,17 @@ from swarmgate.parts import (
     SLOTS,
     SPLITTER,
     TRANSPORT,
-    Part,
     PartContext,
     Slot,
 )
-from swarmgate.peers import Peers, peer_options
+from swarmgate.reaching import by_scheme
 from swarmgate.roster import Member, Placed
 from swarmgate.shadow import Shadow
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
+#: The ledger of which nobody else has a copy: by itself it finds nobody.
+_LOCAL_LEDGER = "memory"
 #: How long a node may take for the one token it is asked for as a trial, in seconds.
 _CANARY_PATIENCE = 20.0
 
@@ -58,7 +63,9 @@ class Assembly:
     blueprint: Blueprint
     node: Node
     identity: Identity
+    findings: Findings = field(default_factory=Findings)
     crew: Crew | None = None
+    gateways: Crew | None = None
     shadow: Shadow | None = None
     _open: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _answering: dict[str, Backend] = field(default_factory=dict[str, Backend])
@@ -84,6 +91,16 @@ class Assembly:
         raise ConfigError(f'nothing fills the slot {slot.name}; add a [{slot.name}] table with use = "..."')
 
     @property
+    def transports(self) -> dict[str, Transport]:
+        """Return the open transports by their schemes.
+
+        Raises:
+            ConfigError: two understand the same addresses.
+
+        """
+        return schemes(self.all(TRANSPORT))
+
+    @property
     def dispatcher(self) -> Dispatcher:
         """Return what sends requests to the backends."""
         if self._dispatcher is None:
@@ -105,7 +122,7 @@ class Assembly:
         if self._loading is None:  # with the first backend: splitter and probes are open by then
             settings = self.blueprint.settings
             splitter = next(iter(self.all(SPLITTER).values()), None) or Whole()
-            probe = _by_service(self.all(PROBE)).get(LLAMA_RPC)
+            probe = services(self.all(PROBE)).get(LLAMA_RPC)
             here = free_memory if probe is None else probe.here
             self._loading = Loading(
                 splitter,
@@ -138,10 +155,19 @@ class Assembly:
         return frozenset(load.name for load in self.loading.loads)
 
     def members(self) -> tuple[Member, ...]:
-        """Return every worker this gateway knows of, and which of its models has it."""
+        """Return every worker this gateway knows of, how it was found, and which of its models has it."""
         holders = self.loading.holders()
-        members = self.crew.members() if self.crew is not None else ()
-        return tuple(replace(member, model=holders.get(member.offer.key, "")) for member in members)
+        return tuple(replace(member, model=holders.get(member.offer.key, "")) for member in self._seen(self.crew))
+
+    def peers(self) -> tuple[Member, ...]:
+        """Return every other gateway that is offered, and how it was found."""
+        return self._seen(self.gateways)
+
+    def _seen(self, crew: Crew | None) -> tuple[Member, ...]:
+        """Return the members of *crew*; one that no discovery posted here came by the ledger itself."""
+        ledger = tuple(name for name in self.all(LEDGER) if name != _LOCAL_LEDGER)
+        members = crew.members() if crew is not None else ()
+        return tuple(replace(member, found=self.findings.of(member.offer) or ledger) for member in members)
 
     def placed(self) -> tuple[Placed, ...]:
         """Return where every model is, or why it is nowhere."""
@@ -200,10 +226,10 @@ async def assemble(
                     assembly.add(slot, choice.part.name, thing, loads=choice.part.loads)
         if blueprint.shadow is not None:
             assembly.shadow = Shadow(cast("Balancer", await open_part(blueprint.shadow, context, stack)))
-        reach = by_scheme(_schemes(assembly.all(TRANSPORT)))
+        reach = by_scheme(assembly.transports)
         tasks = await stack.enter_async_context(background())
         for name, discovery in assembly.all(DISCOVERY).items():
-            tasks.start_soon(_discover, name, discovery, assembly.one(LEDGER))
+            tasks.start_soon(discover, name, discovery, Signed(assembly.one(LEDGER), assembly.findings, name))
         for _ in range(2):  # a discovery that knows its offers from the start posts them first
             await anyio.lowlevel.checkpoint()
         assembly.crew = await stack.enter_async_context(
@@ -211,7 +237,7 @@ async def assemble(
                 assembly.one(LEDGER),
                 LLAMA_RPC,
                 reach,
-                probe=_by_service(assembly.all(PROBE)).get(LLAMA_RPC),
+                probe=services(assembly.all(PROBE)).get(LLAMA_RPC),
                 is_own=is_own,
                 settle_seconds=settings.settle_seconds,
             )
@@ -229,81 +255,24 @@ async def assemble(
                 )
             )
         if blueprint.peer is not None:
-            tasks.start_soon(_follow_peers, assembly, blueprint.peer, context, reach)
+            looking = services(assembly.all(PROBE)).get(GATEWAY) or Knocking()
+            assembly.gateways = await stack.enter_async_context(
+                muster(assembly.one(LEDGER), GATEWAY, reach, probe=looking, is_own=is_own, me=node.id)
+            )
+            tasks.start_soon(
+                partial(
+                    follow_gateways,
+                    assembly.gateways,
+                    blueprint.peer,
+                    context,
+                    settings,
+                    enter=lambda name, backend: assembly.add(BACKEND, name, backend, loads=False),
+                    leave=lambda name: assembly.remove(BACKEND, name),
+                )
+            )
         yield assembly
-
-
-async def open_part(choice: Choice, context: PartContext, stack: AsyncExitStack) -> object:
-    """Open what *choice* says, for as long as *stack* is.
-
-    Raises:
-        PluginError: it could not be opened, or is not what its slot asks.
-
-    """
-    slot, part = choice.slot, choice.part
-    try:
-        thing = await stack.enter_async_context(part.open(choice.options, context))
-    except SwarmgateError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{slot.name} {part.name!r} could not be opened: {type(error).__name__}: {error}") from error
-    if not isinstance(thing, slot.contract):
-        lacks = ", ".join(name for name in vars(slot.contract) if name[0] != "_" and not hasattr(thing, name))
-        raise PluginError(
-            f"{slot.name} {part.name!r} opened a {type(thing).__name__},"
-            f" which lacks what {slot.contract.__name__} asks: {lacks}"
-        )
-    return thing
-
-
-def _schemes(transports: Mapping[str, Transport]) -> dict[str, Transport]:
-    schemes: dict[str, Transport] = {}
-    for name, transport in transports.items():
-        if transport.scheme in schemes:
-            raise ConfigError(f"two transports understand {transport.scheme}:// addresses, {name!r} is one; remove one")
-        schemes[transport.scheme] = transport
-    return schemes
-
-
-def _by_service(probes: Mapping[str, Probe]) -> dict[Service, Probe]:
-    services: dict[Service, Probe] = {}
-    for name, probe in probes.items():
-        if probe.service in services:
-            raise ConfigError(f"two probes look into the service {probe.service!r}, {name!r} is one; remove one")
-        services[probe.service] = probe
-    return services
-
-
-async def _discover(name: str, discovery: Discovery, ledger: Ledger) -> None:
-    try:
-        await discovery.run(ledger)
-    except SwarmgateError:
-        raise
-    except Exception as error:
-        raise PluginError(f"discovery {name!r} failed: {type(error).__name__}: {error}") from error
 
 
 async def _follow_crew(crew: Crew, loading: Loading) -> None:
     async for workers in crew:
         loading.tell(workers)
-
-
-async def _follow_peers(assembly: Assembly, part: Part[Any, Backend], context: PartContext, reach: Reach) -> None:
-    """Have *part* ask the gateways that the ledger offers."""
-    settings = assembly.blueprint.settings
-
-    @asynccontextmanager
-    async def opened(worker: Worker) -> AsyncGenerator[Backend]:
-        options = peer_options(part.options, f"http://{worker.endpoint}", settings.peer_api_key_file)
-        async with AsyncExitStack() as stack:
-            yield cast("Backend", await open_part(Choice(BACKEND, part, options), context, stack))
-
-    peers = Peers(
-        opened,
-        lambda name, backend: assembly.add(BACKEND, name, backend, loads=False),
-        lambda name: assembly.remove(BACKEND, name),
-        me=assembly.node.id,
-        linger_seconds=settings.queue_seconds,
-    )
-    async with muster(assembly.one(LEDGER), GATEWAY, reach) as crews:
-        await peers.follow(crews)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,13 +14,12 @@ import structlog
 from anyio.abc import TaskGroup
 
 from swarmgate.background import background
-from swarmgate.contracts import Ledger, Probe, Transport
+from swarmgate.contracts import Ledger, Probe
 from swarmgate.errors import Unavailable, Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Offer, Service, Worker
+from swarmgate.reaching import Reach, Reached
 from swarmgate.roster import Member, Standing
 
-#: Holds the best path to an offer open.
-Reach = Callable[[Offer], AbstractAsyncContextManager[Endpoint]]
 Key = tuple[NodeId, Service, str]
 #: The first and the longest pause before one that could not be used is tried again, in seconds; they double.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
@@ -34,39 +33,21 @@ _BURST = 5
 _VERDICT_SECONDS = 6.0
 
 
-def by_scheme(transports: Mapping[str, Transport]) -> Reach:
-    """Reach an offer by the first of its addresses that a transport understands and can open."""
-
-    @asynccontextmanager
-    async def reach(offer: Offer) -> AsyncGenerator[Endpoint]:
-        faults: list[str] = []
-        for address in offer.addresses:
-            scheme, _, _ = address.partition("://")
-            if scheme not in transports:
-                faults.append(f"{address}: no transport for {scheme!r}, only for {', '.join(transports) or 'nothing'}")
-                continue
-            async with AsyncExitStack() as stack:
-                try:
-                    endpoint = await stack.enter_async_context(transports[scheme].reach(address))
-                except Unreachable as error:
-                    faults.append(f"{address}: {error}")
-                    continue
-                yield endpoint
-                return
-        raise Unreachable("; ".join(faults) or f"{offer.node} offers no address")
-
-    return reach
-
-
 @dataclass(eq=False, slots=True)
 class _Path:
-    """The way to one offer; there is a *worker* while it can be used, which counts from *ready_at* on."""
+    """The way to one offer; there is a *worker* while it can be used, which counts from *ready_at* on.
+
+    *displaced* says why it was given up for another way to the same worker.
+    """
 
     offer: Offer
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     standing: Standing = "reaching"
     reason: str = ""
+    reached: Reached | None = None
     worker: Worker | None = None
+    using: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    displaced: str = ""
     joined_at: float = 0.0
     ready_at: float = 0.0
     retry_at: float | None = None
@@ -87,9 +68,11 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         *,
         probe: Probe | None = None,
         is_own: Callable[[Endpoint], bool] = lambda _: False,
+        me: NodeId | None = None,
         settle_seconds: float = 1.0,
     ) -> None:
         self._ledger, self._service, self._reach, self._probe = ledger, service, reach, probe
+        self._me = me
         self._is_own, self._settle = is_own, settle_seconds
         self._paths: dict[Key, _Path] = {}
         self._flaps: dict[Key, int] = {}
@@ -130,6 +113,8 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 endpoint=path.worker.endpoint if path.worker else None,
                 labels=path.worker.offer.labels if path.worker else path.offer.labels,
                 retry_seconds=None if path.retry_at is None else max(path.retry_at - now, 0.0),
+                address=path.reached.address if path.reached else "",
+                way=path.reached.way if path.reached else None,
             )
             for _, path in sorted(self._paths.items())
         )
@@ -157,7 +142,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         return min((moment for moment in moments if moment > now), default=math.inf)
 
     def _take(self, offers: tuple[Offer, ...], tasks: TaskGroup) -> None:
-        standing = {offer.key: offer for offer in offers}
+        standing = {offer.key: offer for offer in offers if offer.node != self._me}
         for key in self._paths.keys() - standing.keys():
             self._paths.pop(key).scope.cancel()
             self._stir()
@@ -202,36 +187,70 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
 
     async def _use(self, path: _Path, log: structlog.stdlib.BoundLogger) -> None:
         """Keep *path* usable for as long as it is; raise why it no longer is."""
-        async with self._reach(path.offer) as endpoint:
-            if self._is_own(endpoint):
-                raise Unreachable(
-                    f"{endpoint} is this gateway's own address: take it off the list, or give the port of a worker"
-                )
-            if self._probe is None:
-                self._found(path, endpoint, {}, log)
-                await anyio.sleep_forever()
-                return
-            async with self._probe.watch(endpoint) as reports:
-                async for labels in reports:
-                    self._found(path, endpoint, labels, log)
+        path.using, path.displaced = anyio.CancelScope(), ""
+        with path.using:
+            async with self._reach(path.offer) as reached:
+                path.reached = reached
+                try:
+                    await self._look_into(path, reached.endpoint, log)
+                finally:
+                    path.reached = None
+        raise Unavailable(path.displaced)
+
+    async def _look_into(self, path: _Path, endpoint: Endpoint, log: structlog.stdlib.BoundLogger) -> None:
+        if self._is_own(endpoint):
+            raise Unavailable(
+                f"{endpoint} is this gateway's own address: take it off the list, or give the port of a worker"
+            )
+        if self._probe is None:
+            self._found(path, endpoint, {}, log)
+            await anyio.sleep_forever()
+            return
+        async with self._probe.watch(endpoint) as reports:
+            async for labels in reports:
+                self._found(path, endpoint, labels, log)
         raise Unreachable(f"{endpoint} says no more")
 
     def _found(
         self, path: _Path, endpoint: Endpoint, labels: dict[str, str], log: structlog.stdlib.BoundLogger
     ) -> None:
         for other in self._paths.values():
-            if other is not path and other.worker is not None and other.worker.endpoint == endpoint:
-                raise Unreachable(f"{endpoint} is in use as {other.offer.name!r} already: remove one of the two")
+            if other is path or other.worker is None:
+                continue
+            if other.worker.endpoint == endpoint:
+                raise Unavailable(f"{endpoint} is in use as {other.offer.name!r} already: remove one of the two")
         offer = msgspec.structs.replace(path.offer, labels={**path.offer.labels, **labels})
         if path.worker is None:
-            self._join(path)
+            self._join(path, self._displace_twin(path, offer.labels, log))
             log.info("crew.joined", endpoint=str(endpoint), labels=labels)
         path.worker = Worker(offer=offer, endpoint=endpoint)
         path.standing, path.reason, path.retry_at = "usable", "", None
         self._stir()
 
-    def _join(self, path: _Path) -> None:
-        """Say from when on *path* counts: those who come together count together."""
+    def _displace_twin(self, path: _Path, labels: dict[str, str], log: structlog.stdlib.BoundLogger) -> _Path | None:
+        """Give up and return the path that leads to the same worker as *path*, which is the better way; None: no such.
+
+        Raises:
+            Unavailable: there is such a one, and it is as good.
+
+        """
+        for other in self._paths.values():
+            if other is path or other.worker is None or not _is_same(other.worker.offer.labels, labels):
+                continue
+            if not (_kind(path) == "direct" and _kind(other) == "relayed"):
+                raise Unavailable(f"is in use as {other.offer.name!r} already, by {_by(other)}")
+            other.displaced = f"is in use as {path.offer.name!r} already, by {_by(path)}"
+            other.using.cancel()
+            other.worker, other.standing, other.reason = None, "left_out", other.displaced
+            log.info("crew.displaced", other=other.offer.name, reason=other.displaced)
+            return other
+        return None
+
+    def _join(self, path: _Path, twin: _Path | None) -> None:
+        """Say from when on *path* counts: at once if its *twin* did, and those who come together count together."""
+        if twin is not None:
+            path.joined_at, path.ready_at = twin.joined_at, twin.ready_at
+            return
         now = anyio.current_time()
         settle = min(self._settle * 2.0 ** self._flaps.get(path.offer.key, 0), _LONGEST_SETTLE)
         path.joined_at, path.ready_at = now, now + settle
@@ -253,6 +272,21 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         self._changed = anyio.Event()
 
 
+def _is_same(one: dict[str, str], other: dict[str, str]) -> bool:
+    """Return whether two answers are one worker's: each draws an ``instance`` at its start, and tells it."""
+    return bool(one.get("instance")) and one.get("instance") == other.get("instance")
+
+
+def _kind(path: _Path) -> str:
+    way = path.reached.way if path.reached else None
+    return way.kind if way else ""
+
+
+def _by(path: _Path) -> str:
+    """Return how *path* goes, for people."""
+    return f"{path.reached.address if path.reached else 'nothing'} ({_kind(path) or 'nobody knows which way'})"
+
+
 @asynccontextmanager
 async def muster(
     ledger: Ledger,
@@ -261,15 +295,17 @@ async def muster(
     *,
     probe: Probe | None = None,
     is_own: Callable[[Endpoint], bool] = lambda _: False,
+    me: NodeId | None = None,
     settle_seconds: float = 1.0,
 ) -> AsyncGenerator[Crew]:
     """Yield the crew of those who offer *service*; see :class:`Crew`.
 
     Nobody offering anything is told at once.  A worker that cannot be reached, or that *probe* finds no use for,
     is left out, and tried again for as long as its offer stands; so is one *is_own* recognizes as ourselves, and one
-    that is there under another name already.  One that is offered at new addresses is reached anew.
+    that is there under another name already.  One that is offered at new addresses is reached anew, and so is one
+    whose path was lost, by another of its addresses if there is one.  What *me* offers itself is passed over.
     """
-    crew = Crew(ledger, service, reach, probe=probe, is_own=is_own, settle_seconds=settle_seconds)
+    crew = Crew(ledger, service, reach, probe=probe, is_own=is_own, me=me, settle_seconds=settle_seconds)
     async with background() as tasks:
         tasks.start_soon(crew.follow, tasks)
         yield crew

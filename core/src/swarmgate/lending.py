@@ -5,21 +5,24 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
 import structlog
 
 from swarmgate.announcements import Announce, Lending, Stopping, Warned
-from swarmgate.assembly import open_part
 from swarmgate.background import background
 from swarmgate.config.blueprint import Blueprint
-from swarmgate.contracts import Lender
+from swarmgate.contracts import Ledger, Lender
+from swarmgate.errors import ConfigError
 from swarmgate.joining import settle
-from swarmgate.listening import dialled, is_here
-from swarmgate.nouns import Endpoint
-from swarmgate.parts import PartContext
+from swarmgate.listening import dialled, here, is_here
+from swarmgate.nouns import LLAMA_RPC, Endpoint, Offer
+from swarmgate.offering import labelled, offering
+from swarmgate.opening import discover, open_part, schemes
+from swarmgate.parts import DISCOVERY, LEDGER, TRANSPORT, PartContext
+from swarmgate.swarm.membership import Membership
 
 _log = structlog.get_logger("swarmgate.lending")
 
@@ -71,5 +74,40 @@ async def _lent(blueprint: Blueprint, announce: Announce) -> AsyncGenerator[None
         _log.info("lending.began", part=choice.part.name, address=str(endpoint), **loan.labels)
         if not is_here(endpoint.host):
             announce(Warned(f"{endpoint} has neither encryption nor a password: let only a network you trust reach it"))
+        if context.membership is not None:
+            offer = Offer(
+                node=node.id,
+                service=LLAMA_RPC,
+                # one machine may lend in parts, such as each of its GPUs by itself
+                name=f"{node.name}:{endpoint.port}",
+                addresses=(),
+                labels=labelled(**loan.labels),
+                sequence=identity.sequence,
+            )
+            await _offer(
+                blueprint, context, context.membership, offer, Endpoint(here(endpoint.host), endpoint.port), stack
+            )
         announce(Lending(choice.part.name, loan, str(Endpoint(dialled(endpoint.host), endpoint.port))))
         yield
+
+
+async def _offer(
+    blueprint: Blueprint,
+    context: PartContext,
+    membership: Membership,
+    offer: Offer,
+    endpoint: Endpoint,
+    stack: AsyncExitStack,
+) -> None:
+    """Open what the swarm hears of the *offer* by, and let it stand, for as long as *stack* is."""
+    opened: dict[str, dict[str, Any]] = {slot.name: {} for slot in (TRANSPORT, LEDGER, DISCOVERY)}
+    for slot in (TRANSPORT, LEDGER, DISCOVERY):
+        for choice in blueprint.of(slot):
+            opened[slot.name][choice.part.name] = await open_part(choice, context, stack)
+    ledger: Ledger | None = next(iter(opened[LEDGER.name].values()), None)
+    if ledger is None:
+        raise ConfigError("in a swarm a worker needs a ledger to offer itself in; add a [ledger] table")
+    tasks = await stack.enter_async_context(background())
+    for name, discovery in opened[DISCOVERY.name].items():
+        tasks.start_soon(discover, name, discovery, ledger)
+    await stack.enter_async_context(offering(ledger, schemes(opened[TRANSPORT.name]), membership, offer, endpoint))

@@ -120,6 +120,17 @@ def is_here(host: str) -> bool:
         return host.lower().rstrip(".") == "localhost"
 
 
+def here(host: str) -> str:
+    """Return by what this machine itself reaches what listens on *host*: where that means all, by loopback."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == 4 else "::1"  # noqa: PLR2004  # IPv4
+
+
 def dialled(host: str) -> str:
     """Return what others dial to reach what listens on *host*: where that means all, the address they see."""
     try:

@@ -20,6 +20,7 @@ from swarmgate.contracts import Backend
 from swarmgate.errors import ConfigError, SwarmgateError
 from swarmgate.nouns import NodeId, Service, Worker
 from swarmgate.parts import Options
+from swarmgate.swarm.credential import RUN
 
 #: Opens what asks the gateway of an offer.
 OpenPeer = Callable[[Worker], AbstractAsyncContextManager[Backend]]
@@ -27,14 +28,23 @@ _Key = tuple[NodeId, Service, str]
 _LONGEST_PAUSE = 30.0
 
 
-def peer_options(kind: type[Options], url: str, api_key_file: str | None = None) -> Options:
+def peer_options(
+    kind: type[Options], url: str, api_key_file: str | None = None, *, credential: str | None = None
+) -> Options:
     """Return the options, of that *kind*, with which a part asks the gateway at *url*.
+
+    A *credential* is shown in the place of an API key, to a part that has an ``api_key`` to set; else that of
+    *api_key_file*.
 
     Raises:
         ConfigError: a part of that kind cannot be told where to ask.
 
     """
-    given = {"url": url} | ({"api_key_file": api_key_file} if api_key_file is not None else {})
+    given = {"url": url}
+    if credential is not None and "api_key" in kind.__struct_fields__:
+        given["api_key"] = credential
+    elif api_key_file is not None:
+        given["api_key_file"] = api_key_file
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
@@ -50,6 +60,12 @@ class _Peer:
     left_at: float | None = None
     news: anyio.Event = field(default_factory=anyio.Event)
     ended: anyio.Event = field(default_factory=anyio.Event)
+
+    def is_still(self, worker: Worker) -> bool:
+        """Return whether *worker* is the same run of the same gateway, at the same endpoint."""
+        before = self.worker
+        runs = (before.offer.labels.get(RUN), worker.offer.labels.get(RUN))
+        return before.endpoint == worker.endpoint and runs[0] == runs[1]
 
     def stir(self, left_at: float | None) -> None:
         self.left_at = left_at
@@ -96,7 +112,7 @@ class Peers:
                 peer.stir(left_at=anyio.current_time())
         for key, worker in standing.items():
             peer = self._peers.get(key)
-            if peer is not None and peer.worker.endpoint == worker.endpoint:
+            if peer is not None and peer.is_still(worker):
                 if peer.left_at is not None:
                     peer.stir(left_at=None)
                 continue

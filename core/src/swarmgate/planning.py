@@ -12,18 +12,19 @@ import anyio
 from msgspec.structs import replace
 
 from swarmgate.allotment import Wish, allot, placed
-from swarmgate.assembly import open_part
 from swarmgate.background import background
 from swarmgate.builtin import Whole
 from swarmgate.chat import ModelCard
 from swarmgate.config.blueprint import Blueprint
 from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Discovery, Ledger, Probe, Splitter, Transport
-from swarmgate.crew import by_scheme, muster
+from swarmgate.crew import muster
 from swarmgate.joining import settle
 from swarmgate.memory import free_memory
 from swarmgate.nouns import LLAMA_RPC, Node, NodeId, Word, Worker
+from swarmgate.opening import open_part
 from swarmgate.parts import BACKEND, DISCOVERY, LEDGER, PROBE, SPLITTER, TRANSPORT, PartContext, Slot
+from swarmgate.reaching import by_scheme
 from swarmgate.roster import Member
 from swarmgate.split import SplitPlan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from swarmgate.nouns import Endpoint, Health, Node, NodeId, Offer, Word
+from swarmgate.nouns import Endpoint, Health, Node, NodeId, Offer, Way, Word
 from swarmgate.split import Placement, SplitPlan
 
 #: Nobody has answered yet; can be used; cannot, and the member's *reason* says why.
@@ -16,6 +16,8 @@ class Member(Word, frozen=True):
 
     *labels* are what the offer and then the probe say.  *retry_seconds* is how long it is until the next try
     of one that is left out, None if nothing is planned.  *model* is which of our models has it, empty if none.
+    While it is reached, *address* is by which of its addresses, and *way* how that goes, if the transport says so.
+    *found* are the parts by which we heard of it.
     """
 
     offer: Offer
@@ -25,6 +27,9 @@ class Member(Word, frozen=True):
     labels: dict[str, str] = {}
     retry_seconds: float | None = None
     model: str = ""
+    address: str = ""
+    way: Way | None = None
+    found: tuple[str, ...] = ()
 
 
 class Placed(Word, frozen=True):
@@ -62,13 +67,14 @@ class Answering(Word, frozen=True):
 class Swarm(Word, frozen=True):
     """All this gateway knows of the swarm at one moment.
 
-    *node* is the gateway itself, which has been up for *seconds*.  *healths* says of each backend, by its name,
-    how it does.
+    *node* is the gateway itself, which has been up for *seconds*.  *members* are the workers, *gateways* the other
+    gateways that are offered.  *healths* says of each backend, by its name, how it does.
     """
 
     node: Node = Node(id=NodeId(""), name="")
     seconds: float = 0.0
     members: tuple[Member, ...] = ()
+    gateways: tuple[Member, ...] = ()
     placed: tuple[Placed, ...] = ()
     nodes: tuple[Answering, ...] = ()
     healths: dict[str, Health] = {}

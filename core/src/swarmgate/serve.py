@@ -24,6 +24,7 @@ from swarmgate.assembly import Assembly, assemble
 from swarmgate.background import background
 from swarmgate.config.blueprint import Blueprint
 from swarmgate.config.settings import Settings
+from swarmgate.entrance import LISTEN, Entrance, entrance, follow_drain, offered, offers_itself
 from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
 from swarmgate.http.records import Records
@@ -66,20 +67,29 @@ async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, anno
     settings = blueprint.settings
     keys = settings.api_keys  # those of api_key_file are among them
     sockets = await listen(settings.listen)
+    tunnel: tuple[socket.socket, ...] = ()
     try:
         async with assemble(blueprint, is_own=partial(leads_to, sockets)) as assembly:
-            door = _door(assembly, settings, keys)
+            if offers_itself(blueprint):
+                # what comes through the swarm seems to come from this machine: it is told apart by where it arrives
+                tunnel = await listen(LISTEN)
+            way_in = entrance(assembly, tunnel[0]) if tunnel else None
+            door = _door(assembly, settings, keys, way_in)
             server = Server(_config(application(door)))
             async with background() as tasks:
-                tasks.start_soon(server.run_in_task, sockets)
+                tasks.start_soon(server.run_in_task, (*sockets, *tunnel))
                 if not keys and not only_here(sockets):
                     announce(Warned(_open_to_all(settings.listen)))
                 tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)
-                await anext(wishes)
-                announce(Stopping(answers=door.working, seconds=settings.drain_seconds))
-                await _close(door, server, wishes, settings.drain_seconds)
+                async with offered(assembly, way_in, _RELEASE) as offer:
+                    door.drained = partial(follow_drain, assembly, offer)
+                    await anext(wishes)
+                    announce(Stopping(answers=door.working, seconds=settings.drain_seconds))
+                    if offer is not None:
+                        await offer.withdraw()
+                    await _close(door, server, wishes, settings.drain_seconds)
     finally:
-        for listener in sockets:
+        for listener in (*sockets, *tunnel):
             listener.close()
 
 
@@ -103,7 +113,7 @@ class Server(uvicorn.Server):
             self.stopped.set()
 
 
-def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door:
+def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in: Entrance | None) -> Door:
     metrics = Metrics(_RELEASE)
     metrics.watch(assembly.dispatcher)
     if assembly.shadow is not None:
@@ -123,6 +133,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
             node=assembly.node,
             seconds=anyio.current_time() - began,
             members=assembly.members(),
+            gateways=assembly.peers(),
             placed=assembly.placed(),
             nodes=assembly.dispatcher.nodes(),
             healths={name: backend.health() for name, backend in assembly.all(BACKEND).items()},
@@ -133,6 +144,8 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...]) -> Door
     door.ticket, membership = assembly.identity.ticket, assembly.identity.membership
     if membership is not None:
         door.revoke = partial(keep_revocation, settings.state_path(), membership)
+    if way_in is not None:
+        door.tunnels, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
     return door
 
 

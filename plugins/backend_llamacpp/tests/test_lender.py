@@ -17,7 +17,9 @@ from anyio.abc import Process
 from swarmgate.api import Endpoint, EngineError, Unavailable
 from swarmgate_backend_llamacpp.options import LlamaCppRpcOptions
 from swarmgate_backend_llamacpp.rpc.client import lease, probe
-from swarmgate_backend_llamacpp.rpc.lender import RpcLender
+from swarmgate_backend_llamacpp.rpc.lease import Facts
+from swarmgate_backend_llamacpp.rpc.lender import RpcLender, RpcServer, labels
+from swarmgate_backend_llamacpp.rpc.messages import Serve
 from tinygguf import Shape, write_llama
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
@@ -36,6 +38,17 @@ def a_lender(folder: Path, **options: Any) -> RpcLender:
 def anyio_backend() -> str:
     """Run on asyncio alone: the contract and the listener's tests prove that the loop does not matter."""
     return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_a_lender_says_who_it_is() -> None:
+    """The node it was told it is of, and a word of its own that no other lender, nor its next start, has."""
+    one, other = [await RpcServer(Serve((), 1, 0, None), node="n1").facts("") for _ in range(2)]
+    assert (one.node, other.node) == ("n1", "n1")
+    assert one.instance != other.instance
+    assert labels(one)["node"] == "n1"
+    assert labels(one)["instance"] == one.instance
+    assert not {"node", "instance"} & labels(Facts((), "7.0.0")).keys()
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,9 @@ class Behind:
         await anyio.lowlevel.checkpoint()
         waiting = "" if self.endpoint else "the RPC server is starting"
         device = Device(name="CPU", memory_free=5, memory_total=7)
-        return Facts((device,), "7.0.0", cores=2, version="0.1.0", leased_by=leased_by, waiting=waiting)
+        return Facts(
+            (device,), "7.0.0", cores=2, version="0.1.0", leased_by=leased_by, waiting=waiting, node="n1", instance="i1"
+        )
 
 
 class House:
@@ -129,6 +131,7 @@ async def test_a_probe_learns_what_is_lent() -> None:
             assert held.facts.memory_bytes == 5
             facts = await probe(house.endpoint)
             assert facts.labels()["leased_by"] == "alpha"
+            assert (facts.labels()["node"], facts.labels()["instance"]) == ("n1", "i1")
         await house.until_free()
 
 

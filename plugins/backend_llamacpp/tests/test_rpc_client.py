@@ -47,6 +47,7 @@ async def test_llama_cpp_s_own_server_is_understood() -> None:
         assert (facts.rpc_version, facts.keeps_leases, facts.leased_by) == ("7.0.0", False, "")
         assert (len(facts.devices), facts.memory_bytes, facts.memory_total_bytes) == (2, 10, 14)
         assert facts.labels()["memory_bytes"] == "10"
+        assert not {"node", "instance"} & facts.labels().keys()  # llama.cpp's own knows neither
         async with lease(endpoint, "alpha") as held:
             assert held.facts == facts
             assert not held.lost

@@ -15,8 +15,13 @@ from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
 from swarmgate.swarm.token import Invite, Token
+from swarmgate.swarm.credential import Examiner
 
 _MEGABYTE = 1024 * 1024
+
+
+async def nothing_follows() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,10 @@ class Limits:
 class Door:
     """The state of the front door.
 
-    *node* is who answers, *swarm* what it sees of its swarm at the
-    moment, *records* what became of requests.  *ticket* is what let it into its swarm, *revoke* takes the signed
-    entry by which a member is out of it; None without one.  What comes in by *member_ports* comes from members, over
-    whatever transport, though it looks as if it were from this machine.
+    *node* is who answers, *swarm* what it sees of its swarm at the moment, *records* what became of requests.
+    *ticket* is what let it into its swarm, *revoke* takes the signed entry by which a member is out of it; None
+    without one.  What comes in by the ports *tunnels* comes from members, over whatever transport, though it looks as
+    if it were from this machine; *examiner* knows them.
     """
 
     dispatcher: Dispatcher
@@ -56,7 +61,10 @@ class Door:
     records: Records = field(default_factory=lambda: Records(1000))
     ticket: Token | Invite | None = None
     revoke: Callable[[bytes], Awaitable[NodeId]] | None = None
-    member_ports: frozenset[int] = frozenset()
+    tunnels: frozenset[int] = frozenset()
+    examiner: Examiner | None = None
+    #: Called after a node was drained or taken back in: our own offer may have to follow.
+    drained: Callable[[], Awaitable[None]] = nothing_follows
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])

@@ -41,6 +41,7 @@ def drain_route(door: Door) -> HTTPRouteHandler:
         if not meant:
             known = sorted({node.node or node.backend for node in door.dispatcher.nodes()})
             raise UnknownNode(f"no node is called {body.node!r}; there are: {', '.join(known) or 'none'}", param="node")
+        await door.drained()
         return json(msgspec.json.encode(Drained(backends=list(meant), draining=body.drain)))
 
     return drain

@@ -102,6 +102,11 @@ def open_entry(membership: Membership, data: bytes) -> Heard:
     return Heard(entry=entry, peer=peer, data=data)
 
 
+def may_offer(role: Role, service: str) -> bool:
+    """Return whether a member in *role* may offer *service*."""
+    return not _MAY_OFFER[role].isdisjoint(("*", service))
+
+
 def _judge(entry: Entry, peer: Peer) -> None:
     if entry.kind == "revoke":
         if peer.role != "owner" or not entry.revoked:
@@ -112,8 +117,7 @@ def _judge(entry: Entry, peer: Peer) -> None:
         raise WireError(f"an entry of {peer.id} has no offer")
     if offer.node != peer.id:
         raise WireError(f"{peer.id} speaks for {offer.node[:LONGEST_TEXT]}")
-    allowed = _MAY_OFFER[peer.role]
-    if "*" not in allowed and offer.service not in allowed:
+    if not may_offer(peer.role, offer.service):
         raise WireError(f"{peer.id} is a {peer.role} and may not offer {offer.service[:LONGEST_TEXT]!r}")
     if not (math.isfinite(offer.lifetime) and 0 < offer.lifetime <= LONGEST_LIFETIME):
         raise WireError(

@@ -31,7 +31,7 @@ async def open_llama_cpp_rpc(options: LlamaCppRpcOptions, context: PartContext) 
     """Open the lender; the server starts when it is asked to lend."""
     from swarmgate_backend_llamacpp.rpc.lender import RpcLender  # importing a plugin is light
 
-    yield RpcLender(options.resolved(), context.state_dir)
+    yield RpcLender(options.resolved(), context.state_dir, node=context.node.id)
 
 
 @asynccontextmanager

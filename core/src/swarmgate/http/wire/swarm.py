@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -71,10 +71,22 @@ class PlacedModel(PlannedModel, kw_only=True):
     coming: ComingDocument | UnsetType = UNSET
 
 
-class WorkerDocument(Struct, kw_only=True):
-    """One who lends.  *reason* says why it is left out, *retry_seconds* when it is tried again.
+class WayDocument(Struct, kw_only=True):
+    """Which way bytes go to somebody: *kind* is ``direct`` or ``relayed``, through another member's machine.
 
-    *leased_by* names who has it, *model* which of our models that is.  What is not known is left out.
+    *rtt_seconds* is the round trip as last measured.
+    """
+
+    address: str
+    kind: Literal["direct", "relayed"] | UnsetType = UNSET
+    rtt_seconds: float | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class MemberDocument(Struct, kw_only=True):
+    """One that offers something.  *reason* says why it is left out, *retry_seconds* when it is tried again.
+
+    *found* are the parts by which it was found, *way* is there while it is reached.  What is not known is left out.
     """
 
     name: str
@@ -82,17 +94,31 @@ class WorkerDocument(Struct, kw_only=True):
     service: str
     addresses: list[str]
     state: Standing
+    found: list[str] | UnsetType = UNSET
     endpoint: str | UnsetType = UNSET
+    way: WayDocument | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     retry_seconds: float | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+
+
+class WorkerDocument(MemberDocument, kw_only=True):
+    """One that lends.  *leased_by* names who has it, *model* which of our models that is."""
+
     memory_bytes: int | UnsetType = UNSET
     memory_total_bytes: int | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
     rpc_version: str | UnsetType = UNSET
     cores: int | UnsetType = UNSET
-    version: str | UnsetType = UNSET
     leased_by: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
+
+
+class PeerDocument(MemberDocument, kw_only=True):
+    """Another gateway, as it offers itself: with its *models*, and its *role* in the swarm."""
+
+    models: list[str] | UnsetType = UNSET
+    role: str | UnsetType = UNSET
 
 
 class GatewayDocument(Struct, kw_only=True):
@@ -129,12 +155,13 @@ class Drained(Struct, kw_only=True):
 
 
 class SwarmDocument(Struct, kw_only=True):
-    """A gateway, its models, those that answer, and its workers."""
+    """A gateway, its models, those that answer, its workers, and the other gateways that are offered."""
 
     gateway: GatewayDocument
     models: list[PlacedModel]
     workers: list[WorkerDocument]
     nodes: list[NodeDocument] = []
+    gateways: list[PeerDocument] = []
 
 
 def swarm_document(swarm: Swarm, cards: Iterable[ModelCard], version: str) -> SwarmDocument:
@@ -150,6 +177,7 @@ def swarm_document(swarm: Swarm, cards: Iterable[ModelCard], version: str) -> Sw
         ],
         workers=[worker_document(member) for member in swarm.members],
         nodes=[node_document(node) for node in swarm.nodes],
+        gateways=[peer_document(member) for member in swarm.gateways],
     )
 
 
@@ -198,27 +226,56 @@ def node_document(node: Answering) -> NodeDocument:
 
 
 def worker_document(member: Member) -> WorkerDocument:
-    """Return what is known of *member*."""
-    offer, labels = member.offer, member.labels
-    devices = [name.strip() for name in labels.get("devices", "").split(",") if name.strip()]
+    """Return what is known of *member*, who lends."""
+    labels = member.labels
     return WorkerDocument(
-        name=offer.name,
-        node=offer.node,
-        service=offer.service,
-        addresses=list(offer.addresses),
-        state=member.standing,
-        endpoint=UNSET if member.endpoint is None else str(member.endpoint),
-        reason=member.reason or UNSET,
-        retry_seconds=UNSET if member.retry_seconds is None else round(member.retry_seconds, 1),
+        **_facts(member),
         memory_bytes=_number(labels, "memory_bytes"),
         memory_total_bytes=_number(labels, "memory_total_bytes"),
-        devices=devices or UNSET,
+        devices=_listed(labels, "devices") or UNSET,
         rpc_version=labels.get("rpc_version") or UNSET,
         cores=_number(labels, "cores") or UNSET,
-        version=labels.get("version") or UNSET,
         leased_by=labels.get("leased_by") or UNSET,
         model=member.model or UNSET,
     )
+
+
+def peer_document(member: Member) -> PeerDocument:
+    """Return what is known of *member*, which is a gateway."""
+    labels = member.labels
+    return PeerDocument(**_facts(member), models=_listed(labels, "models") or UNSET, role=labels.get("role") or UNSET)
+
+
+def _facts(member: Member) -> dict[str, Any]:
+    """Return what there is to say of whatever *member* offers."""
+    offer = member.offer
+    return {
+        "name": offer.name,
+        "node": offer.node,
+        "service": offer.service,
+        "addresses": list(offer.addresses),
+        "state": member.standing,
+        "found": list(member.found) or UNSET,
+        "endpoint": UNSET if member.endpoint is None else str(member.endpoint),
+        "way": _way(member),
+        "reason": member.reason or UNSET,
+        "retry_seconds": UNSET if member.retry_seconds is None else round(member.retry_seconds, 1),
+        "version": member.labels.get("version") or UNSET,
+    }
+
+
+def _way(member: Member) -> WayDocument | UnsetType:
+    if not member.address:
+        return UNSET
+    way = member.way
+    if way is None:
+        return WayDocument(address=member.address)
+    rtt = UNSET if way.rtt_seconds is None else round(way.rtt_seconds, 6)
+    return WayDocument(address=member.address, kind=way.kind, rtt_seconds=rtt, reason=way.reason or UNSET)
+
+
+def _listed(labels: dict[str, str], name: str) -> list[str]:
+    return [each.strip() for each in labels.get(name, "").split(",") if each.strip()]
 
 
 def _model(placed: Placed, health: Health, aliases: list[str]) -> PlacedModel:

@@ -34,7 +34,8 @@ class WorkerFacts(Word, frozen=True):
     """What a worker lends.
 
     *keeps_leases* is False for llama.cpp's own rpc-server, which knows neither its devices' names nor
-    who uses it.  *waiting* says why it cannot lend just now; *leased_by* is empty if nobody has it.
+    who uses it.  *waiting* says why it cannot lend just now; *leased_by* is empty if nobody has it.  *node* and
+    *instance* say who it is, by whichever address it is reached; llama.cpp's own does not know.
     """
 
     endpoint: Endpoint
@@ -45,6 +46,8 @@ class WorkerFacts(Word, frozen=True):
     leased_by: str = ""
     waiting: str = ""
     keeps_leases: bool = True
+    node: str = ""
+    instance: str = ""
 
     @property
     def memory_bytes(self) -> int:
@@ -58,7 +61,8 @@ class WorkerFacts(Word, frozen=True):
 
     def labels(self) -> dict[str, str]:
         """Return the facts as the labels of an offer."""
-        return {
+        who = {"node": self.node, "instance": self.instance}
+        return {name: value for name, value in who.items() if value} | {
             "memory_bytes": str(self.memory_bytes),
             "memory_total_bytes": str(self.memory_total_bytes),
             "devices": ", ".join(device.name for device in self.devices),
@@ -251,6 +255,8 @@ def _known(endpoint: Endpoint, facts: Facts) -> WorkerFacts:
         version=facts.version,
         leased_by=facts.leased_by,
         waiting=facts.waiting,
+        node=facts.node,
+        instance=facts.instance,
     )
 
 

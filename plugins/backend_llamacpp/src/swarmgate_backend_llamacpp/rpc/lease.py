@@ -51,7 +51,11 @@ class Ping(Frame, frozen=True):
 
 
 class Facts(Frame, frozen=True):
-    """What is lent, and to whom; *waiting* says why nothing can be lent just now."""
+    """What is lent, and to whom; *waiting* says why nothing can be lent just now.
+
+    *node* is the id of the lender's node, *instance* what this one lender drew at its start: whoever reaches it twice,
+    by different addresses, knows by that.
+    """
 
     devices: tuple[Device, ...]
     rpc_version: str
@@ -59,6 +63,8 @@ class Facts(Frame, frozen=True):
     version: str = ""
     leased_by: str = ""
     waiting: str = ""
+    node: str = ""
+    instance: str = ""
 
 
 class Granted(Frame, frozen=True):

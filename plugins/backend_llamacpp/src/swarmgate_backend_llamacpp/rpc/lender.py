@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -34,8 +35,9 @@ _RELEASE = version("swarmgate-backend-llamacpp")
 class RpcServer:
     """llama.cpp's RPC server: where it listens now, and what it lends."""
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, *, node: str = "") -> None:
         self._serve = serve
+        self._node, self._instance = node, secrets.token_hex(8)
         self._serving: Serving | None = None
         self._known: Serving | None = None
         self._reported = anyio.Event()
@@ -80,6 +82,8 @@ class RpcServer:
             version=_RELEASE,
             leased_by=leased_by,
             waiting="" if self._serving is not None else self._waiting,
+            node=self._node,
+            instance=self._instance,
         )
 
     async def _ask(self) -> None:
@@ -126,12 +130,18 @@ class RpcServer:
 
 
 class RpcLender:
-    """Lends this machine to llama.cpp elsewhere."""
+    """Lends this machine, which is the one of *node*, to llama.cpp elsewhere."""
 
     def __init__(
-        self, options: LlamaCppRpcOptions, state_dir: Path, *, silence_seconds: float = SILENCE_SECONDS
+        self,
+        options: LlamaCppRpcOptions,
+        state_dir: Path,
+        *,
+        node: str = "",
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._options, self._state_dir, self._silence = options, state_dir, silence_seconds
+        self._node = node
         self.server: RpcServer | None = None
 
     def __repr__(self) -> str:
@@ -157,7 +167,7 @@ class RpcLender:
                 memory_limit=(self._options.memory_mb or 0) * _MEBIBYTE,
                 cache_dir=self._cache(),
             )
-            server = self.server = RpcServer(serve)
+            server = self.server = RpcServer(serve, node=self._node)
             async with server.child, background() as tasks:
                 facts = await server.settle()
                 listener = Listener(server, silence_seconds=self._silence)
@@ -173,7 +183,8 @@ class RpcLender:
 
 def labels(facts: Facts) -> dict[str, str]:
     """Return *facts* as the labels of an offer; memory is in bytes, over all devices."""
-    return {
+    who = {"node": facts.node, "instance": facts.instance}
+    return {name: value for name, value in who.items() if value} | {
         "memory_bytes": str(sum(device.memory_free for device in facts.devices)),
         "memory_total_bytes": str(sum(device.memory_total for device in facts.devices)),
         "devices": ", ".join(device.name for device in facts.devices),

@@ -1,0 +1,133 @@
+"""Reaches offers by whichever of their addresses works first, and holds the path."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+
+from swarmgate.background import background
+from swarmgate.contracts import Transport
+from swarmgate.errors import Unreachable
+from swarmgate.nouns import Endpoint, Offer, Way
+from swarmgate.racing import HEAD_START, Race, Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A path that is held: its local end, and by which of the offer's addresses it goes."""
+
+    endpoint: Endpoint
+    address: str
+    transport: Transport
+
+    @property
+    def way(self) -> Way | None:
+        """Return how it goes at the moment, None if its transport does not say."""
+        return next((way for way in self.transport.ways() if way.address == self.address), None)
+
+
+#: Holds the best path to an offer open.
+Reach = Callable[[Offer], AbstractAsyncContextManager[Reached]]
+
+
+def by_scheme(transports: Mapping[str, Transport], *, head_start: float = HEAD_START) -> Reach:
+    """Reach an offer by the first of its addresses that a transport understands and can open.
+
+    They are tried in the offer's order, each *head_start* seconds after the one before or as soon as that has failed.
+    What stood before is tried first; what was lost, because the block was left with Unreachable, is tried last.
+    """
+    ranking = Ranking()
+
+    @asynccontextmanager
+    async def reach(offer: Offer) -> AsyncGenerator[Reached]:
+        understood = {address: _of(address, transports) for address in ranking.order(offer)}
+        tries = _Tries({address: each for address, each in understood.items() if each is not None}, head_start)
+        async with background() as tasks:
+            reached = await tries.first(tasks)
+            if reached is None:
+                ranking.forget(offer)
+                known = ", ".join(transports) or "nothing"
+                strange = {address: _strange(address, known) for address, each in understood.items() if each is None}
+                faults = strange | tries.faults
+                reasons = (f"{address}: {faults[address]}" for address in dict.fromkeys(offer.addresses))
+                raise Unreachable("; ".join(reasons) or f"{offer.node} offers no address")
+            ranking.stood(offer, reached.address)
+            try:
+                yield reached
+            except Unreachable:
+                ranking.lost(offer, reached.address)
+                raise
+            finally:
+                await tries.end()
+
+    return reach
+
+
+class _Tries:
+    """Tries addresses, each in a task of its own, in which the path that wins is held until :meth:`end`."""
+
+    def __init__(self, transports: Mapping[str, Transport], head_start: float) -> None:
+        self.faults: dict[str, str] = {}
+        self._transports = transports
+        self._race = Race(tuple(transports), head_start=head_start)
+        self._scopes: dict[str, anyio.CancelScope] = {}
+        self._reached: Reached | None = None
+        self._news = anyio.Event()
+        self._over, self._ended = anyio.Event(), anyio.Event()
+
+    async def first(self, tasks: TaskGroup) -> Reached | None:
+        """Return the first path that can be opened, None if there is none."""
+        while self._reached is None and not self._race.over:
+            news, now = self._news, anyio.current_time()
+            if (address := self._race.begin(now)) is not None:
+                self._scopes[address] = anyio.CancelScope()
+                tasks.start_soon(self._try, address)
+                continue
+            with anyio.move_on_after(self._race.due - now):
+                await news.wait()
+        return self._reached
+
+    async def end(self) -> None:
+        """Leave the path, and wait until it is left."""
+        self._over.set()
+        await self._ended.wait()
+
+    async def _try(self, address: str) -> None:
+        transport = self._transports[address]
+        with self._scopes[address]:
+            try:
+                async with transport.reach(address) as endpoint:
+                    if self._reached is not None:
+                        return  # at the same moment as another
+                    self._reached = Reached(endpoint, address, transport)
+                    self._stir()
+                    for other, scope in self._scopes.items():
+                        if other != address:
+                            scope.cancel()
+                    await self._over.wait()
+            except Unreachable as error:
+                if self._reached is not None and self._reached.address == address:
+                    raise  # its transport has lost it
+                self.faults[address] = str(error)
+                self._race.failed(address)
+                self._stir()
+            finally:
+                if self._reached is not None and self._reached.address == address:
+                    self._ended.set()
+
+    def _stir(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+
+def _of(address: str, transports: Mapping[str, Transport]) -> Transport | None:
+    scheme, divided, _ = address.partition("://")
+    return transports.get(scheme) if divided else None
+
+
+def _strange(address: str, known: str) -> str:
+    return f"no transport for {address.partition('://')[0]!r}, only for {known}"

@@ -90,7 +90,7 @@ def read_endpoint(text: str, *, port: int | None = None) -> Endpoint:
 
 
 def _is_bare(entry: str) -> bool:
-    return entry.endswith("]") or entry.count(":") != 1 and not entry.startswith("[")
+    return entry.endswith("]") or (entry.count(":") != 1 and not entry.startswith("["))
 
 
 def _host(host: str, entry: str) -> str:

@@ -1,4 +1,4 @@
-"""The forwarding child's supervisor: knows what the child is to hold, and tells it all again when it had to be restarted."""
+"""The forwarding child's supervisor: knows what the child is to hold, and tells it again after a restart."""
 
 from __future__ import annotations
 

@@ -44,6 +44,11 @@ class TlsTransport:
         """Return ``tls``."""
         return SCHEME
 
+    @property
+    def pid(self) -> int | None:
+        """Return the number of the process that carries the bytes, None while there is none."""
+        return self._forwarder.child.pid
+
     @asynccontextmanager
     async def reach(self, address: str) -> AsyncGenerator[Endpoint]:
         """Hold a path to *address*, and yield where on loopback it begins.
@@ -119,7 +124,7 @@ class TlsTransport:
                     held = await self._forwarder.hold(frame)
                 except Unreachable as error:
                     raise Unreachable(
-                        f"cannot listen on {wanted}: {error}; choose another address with listen (port 0 takes a free one)"
+                        f"cannot listen on {wanted}: {error}; choose another address with listen (port 0 takes any)"
                     ) from None
                 found = _endpoint(held)
                 if self._listen is None and found.port != DEFAULT_PORT:

@@ -6,7 +6,7 @@ import os
 import ssl
 import tempfile
 from base64 import encodebytes
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from swarmgate.api import Membership, NodeId, Peer, Revocations, WireError
@@ -83,8 +83,8 @@ def _context(protocol: int, membership: Membership, file: str) -> ssl.SSLContext
 
 
 @contextmanager
-def _key_file(membership: Membership) -> Iterator[str]:
-    """Hold a file with our key and certificate, which is all that Python's ssl reads: in memory where the system can."""
+def _key_file(membership: Membership) -> Generator[str]:
+    """Hold a file with our key and certificate, for Python's ssl reads nothing else: in memory where the system can."""
     text = _pem(_PKCS8 + membership.key, "PRIVATE KEY") + _pem(membership.certificate, "CERTIFICATE")
     if hasattr(os, "memfd_create"):
         handle = os.memfd_create("key", os.MFD_CLOEXEC)

@@ -1,7 +1,7 @@
 """A direction's bytes and its end inside TLS, which has no half-close that asyncio knows.  No I/O here.
 
-Layout: four bytes, big endian, the length of the data that follows, at most :data:`LARGEST`; a length of 0 is the end of
-this direction.  A connection that ends without it was cut, and what came may be a part of what was sent.
+Layout: four bytes, big endian, the length of the data that follows, at most :data:`LARGEST`; a length of 0 is the end
+of this direction.  A connection that ends without it was cut, and what came may be a part of what was sent.
 """
 
 from __future__ import annotations

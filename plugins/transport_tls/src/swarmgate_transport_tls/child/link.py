@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Literal
 
 from swarmgate.api import Frame, Unreachable
 
@@ -102,11 +103,10 @@ class Link:
         self._session = os.urandom(SESSION_BYTES)
         return await self._call("control")
 
-    async def _call(self, purpose: str) -> Secured:
+    async def _call(self, purpose: Literal["control", "tunnel"]) -> Secured:
         asked = self._asked
-        kind = "control" if purpose == "control" else "tunnel"
-        hello = Hello(version=VERSION, purpose=kind, service=asked.service, session=self._session)
-        return await call(self._credentials, asked.host, asked.port, asked.peer, hello, seconds=self._seconds)  # type: ignore[arg-type]
+        hello = Hello(version=VERSION, purpose=purpose, service=asked.service, session=self._session)
+        return await call(self._credentials, asked.host, asked.port, asked.peer, hello, seconds=self._seconds)
 
     async def _hold(self, connection: Secured) -> None:
         """Hold the path while the control connection stands, and say how it does."""
@@ -169,8 +169,6 @@ class Link:
                 await self._until_up()
                 session = self._session
                 connection = await self._call("tunnel")
-            if session != self._session or not self._up.is_set():
-                raise Unreachable("the path was lost meanwhile")
         except BaseException as error:
             reset(accepted)
             if connection is not None:
@@ -178,15 +176,11 @@ class Link:
             if not isinstance(error, Unreachable | OSError):
                 raise
         else:
-            tunnel = Tunnel(
-                accepted,
-                connection.sock,
-                connection.tls,
-                connection.incoming,
-                connection.outgoing,
-                self._scratch,
-                self._tunnels.discard,
-            )
+            if session != self._session or not self._up.is_set():  # the path was lost meanwhile
+                reset(accepted)
+                reset(connection.sock)
+                return
+            tunnel = Tunnel(accepted, connection, self._scratch, self._tunnels.discard)
             self._tunnels.add(tunnel)
             tunnel.begin()
 

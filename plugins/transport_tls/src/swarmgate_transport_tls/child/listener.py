@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from swarmgate.api import Endpoint, Frame, NodeId, Peer, WireError
 
@@ -25,7 +26,8 @@ _BREATH_SECONDS = 0.2
 #: It is said once in so many seconds that strangers are turned away.
 _QUIET_SECONDS = 10.0
 
-Visit = asyncio.Task[None]
+#: The task that receives one connection.
+Visit = asyncio.Task[Any]
 
 
 class Session:
@@ -34,12 +36,14 @@ class Session:
     def __init__(self, peer: Peer, service: str, control: Control) -> None:
         self.peer, self.service, self.control = peer, service, control
         self.tunnels: set[Tunnel] = set()
+        self.ended = False
 
     def __repr__(self) -> str:
         return f"<Session of {self.peer.id} for {self.service}, {len(self.tunnels)} tunnels>"
 
     def cut(self) -> None:
-        """Cut its tunnels."""
+        """End it, and cut its tunnels."""
+        self.ended = True
         for tunnel in tuple(self.tunnels):
             tunnel.cut()
 
@@ -102,6 +106,7 @@ class Listener:
 
     async def _receive(self, accepted: socket.socket, host: str) -> None:
         """Receive one connection: nothing is said to it before it has shown that it belongs to the swarm."""
+        visit = asyncio.current_task()
         try:
             async with asyncio.timeout(self._seconds) as limit:
                 tune(accepted)
@@ -109,7 +114,8 @@ class Listener:
                     self._turn_away(host, "it does not belong to this swarm")
                     accepted.close()
                     return
-                self._doorway.leave(asyncio.current_task())  # type: ignore[arg-type]
+                if visit is not None:
+                    self._doorway.leave(visit)
                 connection = secured(accepted, self._credentials, server=True)
                 hello = await self._identify(connection, host)
                 if hello is not None:
@@ -195,20 +201,14 @@ class Listener:
             return
         try:
             await connection.say(Answer(accepted=True))
-            if session not in self._sessions.values():
-                raise EOFError
         except BaseException:
             reset(near)
             raise
-        tunnel = Tunnel(
-            near,
-            connection.sock,
-            connection.tls,
-            connection.incoming,
-            connection.outgoing,
-            self._scratch,
-            session.tunnels.discard,
-        )
+        if session.ended:  # meanwhile
+            reset(near)
+            reset(connection.sock)
+            return
+        tunnel = Tunnel(near, connection, self._scratch, session.tunnels.discard)
         session.tunnels.add(tunnel)
         tunnel.begin()
 

@@ -1,4 +1,4 @@
-"""The child's end of the pipes to the gateway: frames in and out, and never waiting for a gateway that does not read."""
+"""The child's end of the pipes to the gateway: frames in and out, never waiting for a gateway that does not read."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from swarmgate_transport_tls.child.words import HEAD, Answer, Hello, answers, wo
 FrameT = TypeVar("FrameT", bound=Frame)
 _CHUNK = 1 << 14
 _NO_MEMBER = (
-    "it closed the connection without a word, as it does with strangers (is the token the same on both sides?) and when "
-    "it is shutting down or has too many visitors"
+    "it closed the connection without a word, as it does with strangers (is the token the same on both sides?), when "
+    "it is shutting down, and when it has too many visitors"
 )
 
 

@@ -10,24 +10,17 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Protocol
 
 from swarmgate.api import WireError
 
 from swarmgate_transport_tls.child.framing import END, HEAD, Unframer, put_head
+from swarmgate_transport_tls.child.secured import Secured
 from swarmgate_transport_tls.child.sockets import reset
 
 #: Most bytes read at once: sixteen TLS records, the head of their piece included.
 CHUNK = 1 << 18
 #: A part of a record may be waiting already.
 _OPENED = CHUNK + (1 << 15)
-
-
-class Cipher(Protocol):
-    """What is asked of an :class:`ssl.SSLObject`."""
-
-    def read(self, len: int, buffer: bytearray | memoryview, /) -> int: ...  # noqa: A002, D102  # the library's name
-    def write(self, data: memoryview | bytes, /) -> int: ...  # noqa: D102  # likewise
 
 
 class Scratch:
@@ -41,23 +34,17 @@ class Scratch:
 
 
 class Tunnel:
-    """One connection: *plain* is the socket on loopback, *sock* the one with TLS.
+    """One connection: *plain* is the socket on loopback, *connection* what came of the hello.
 
     *ended* is called once, when both directions have ended or the connection was cut; both sockets are closed then.
     """
 
-    def __init__(  # what a connection consists of
-        self,
-        plain: socket.socket,
-        sock: socket.socket,
-        cipher: Cipher,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        scratch: Scratch,
-        ended: Callable[[Tunnel], None],
+    def __init__(
+        self, plain: socket.socket, connection: Secured, scratch: Scratch, ended: Callable[[Tunnel], None]
     ) -> None:
-        self._plain, self._sock, self._cipher = plain, sock, cipher
-        self._incoming, self._outgoing, self._scratch, self._ended = incoming, outgoing, scratch, ended
+        self._plain, self._sock, self._tls = plain, connection.sock, connection.tls
+        self._incoming, self._outgoing = connection.incoming, connection.outgoing
+        self._scratch, self._ended = scratch, ended
         self._loop = asyncio.get_running_loop()
         self._unframer = Unframer()
         #: What is on its way out to TLS, and in to loopback, and could not be sent yet.
@@ -101,11 +88,11 @@ class Tunnel:
         count = self._plain.recv_into(scratch.body)
         if count:
             put_head(scratch.plain, count)
-            data, at, until, write = scratch.plain, 0, HEAD + count, self._cipher.write
+            data, at, until, write = scratch.plain, 0, HEAD + count, self._tls.write
             while at < until:  # one record at a time
                 at += write(data[at:until])
         else:
-            self._cipher.write(END)
+            self._tls.write(END)
             self._said_all = True
             self._loop.remove_reader(self._plain)
         self._send_sealed()
@@ -143,10 +130,10 @@ class Tunnel:
         self._open()
 
     def _open(self) -> None:
-        buffer, at, read = self._scratch.opened, 0, self._cipher.read
+        buffer, at, read = self._scratch.opened, 0, self._tls.read
         try:
             while True:  # one record at a time; the buffer holds all that can be waiting
-                count = read(_OPENED - at, buffer[at:])
+                count = int(read(_OPENED - at, buffer[at:]))  # with a buffer it is a number, whatever the stubs say
                 if not count:
                     raise WireError("TLS ended before the directions did")
                 at += count

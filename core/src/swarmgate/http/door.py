@@ -14,8 +14,8 @@ from swarmgate.http.records import Records
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
-from swarmgate.swarm.token import Invite, Token
 from swarmgate.swarm.credential import Examiner
+from swarmgate.swarm.token import Invite, Token
 
 _MEGABYTE = 1024 * 1024
 

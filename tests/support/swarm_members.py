@@ -1,0 +1,175 @@
+"""Members of a swarm for tests: gateways and workers with a token, each on a machine of its own or all on this one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from live_gateway import LiveGateway, Site, launch, until_ready
+from live_worker import clean_environ
+from namespaces import Lan
+
+#: A swarm without libp2p: nodes find each other by multicast DNS, and reach each other by TLS.
+LAN_ONLY: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("[[transport]]", {"use": "tcp"}),
+    ("[[transport]]", {"use": "tls"}),
+    ("[ledger]", {"use": "memory"}),
+    ("[[discovery]]", {"use": "mdns"}),
+)
+
+
+def gateway_command(*words: str, home: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``gateway WORDS`` with *home* as its state folder and return what came of it."""
+    command = [str(Path(sys.executable).with_name("gateway")), *words, "--state-dir", str(home)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, input=text, env=clean_environ())
+
+
+def a_token(folder: Path, name: str = "owner") -> Path:
+    """Make a swarm and return the file with its token."""
+    home = folder / f"{name}-state"
+    made = gateway_command("token", "new", home=home)
+    assert made.returncode == 0, made.stderr
+    return home / "swarm.token"
+
+
+def an_invite(token: Path, into: Path, role: str) -> Path:
+    """Return a file with an invite into the swarm of *token*, for one machine in that *role*."""
+    invited = gateway_command("token", "invite", "--role", role, home=token.parent)
+    assert invited.returncode == 0, invited.stderr
+    (text,) = [word for word in invited.stdout.split() if word.startswith("sgi_")]
+    into.write_text(text)
+    into.chmod(0o600)
+    return into
+
+
+@dataclass
+class Members:
+    """Who is started here is stopped in the end; *net* is where, None for this machine itself."""
+
+    folder: Path
+    token: Path
+    parts: Sequence[tuple[str, Mapping[str, Any]]] = LAN_ONLY
+    nets: tuple[Lan, ...] = ()
+    started: dict[str, LiveGateway] = field(default_factory=dict[str, LiveGateway])
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def site(self, host: str) -> Site:
+        """Return the machine called *host*."""
+        for net in self.nets:
+            if host in net.hosts:
+                return Site(net.hosts[host], tuple(net.prefix(host)), partial(net.run, host))
+        return Site()
+
+    def gateway(
+        self,
+        host: str,
+        *arguments: str,
+        backends: Sequence[Mapping[str, Any]] = (),
+        token: Path | None = None,
+        parts: Sequence[tuple[str, Mapping[str, Any]]] | None = None,
+        **settings: Any,
+    ) -> LiveGateway:
+        """Start a gateway on *host* and return it when it answers at all."""
+        running = self._launch(host, arguments or ("run",), backends, token, parts, settings)
+        self.site(host).inside(lambda: until_ready(running, 60.0, path="/livez"))
+        return running
+
+    def worker(
+        self,
+        host: str,
+        *options: str,
+        token: Path | None = None,
+        parts: Sequence[tuple[str, Mapping[str, Any]]] | None = None,
+    ) -> LiveGateway:
+        """Start a worker on *host*; it is on its way when this returns."""
+        arguments = ("worker", "llama-cpp-rpc", "--listen", "127.0.0.1:0", "--threads", "1", *options)
+        return self._launch(host, arguments, (), token, parts, {})
+
+    def kill(self, host: str) -> None:
+        """Kill who was started on *host*, children and all, without a word to anybody."""
+        running = self.started.pop(host)
+        family = _family(running.process.pid)
+        for pid in family:
+            subprocess.run(["kill", "-KILL", str(pid)], check=False, capture_output=True)
+        running.process.wait(10)
+
+    def stop(self, host: str) -> int:
+        """Stop who was started on *host* in order; return its exit status."""
+        running = self.started.pop(host)
+        running.process.terminate()
+        return running.process.wait(20)
+
+    def get(self, host: str, path: str) -> Any:
+        """Return the JSON at *path* of the gateway on *host*, asked on that machine."""
+        return self.site(host).inside(lambda: self.started[host].get(path))
+
+    def until(
+        self, host: str, wanted: Callable[[Any], bool], *, seconds: float = 30.0, path: str = "/v1/swarm"
+    ) -> float:
+        """Wait until what *host* says at *path* is as *wanted*; return how long that took."""
+        began = time.monotonic()
+        while True:
+            said = self.get(host, "/v1/swarm")
+            if wanted(said):
+                return time.monotonic() - began
+            if time.monotonic() - began > seconds:
+                log = self.started[host].said()[-4000:]
+                raise AssertionError(f"not within {seconds:g} s: {json.dumps(said, indent=1)}\n{log}")
+            time.sleep(0.05)
+
+    def _launch(
+        self,
+        host: str,
+        arguments: Sequence[str],
+        backends: Sequence[Mapping[str, Any]],
+        token: Path | None,
+        parts: Sequence[tuple[str, Mapping[str, Any]]] | None,
+        settings: Mapping[str, Any],
+    ) -> LiveGateway:
+        given: dict[str, Any] = {"name": host, "token_file": str(token or self.token)}
+        running = launch(
+            self.folder / host,
+            backends,
+            arguments=arguments,
+            tables=self.parts if parts is None else parts,
+            site=self.site(host),
+            **{**given, "log_format": "json", "log_level": "debug", **settings},
+        )
+        self.started[host] = running
+        return running
+
+
+def _family(pid: int) -> list[int]:
+    """Return *pid* and all its descendants, parents first."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        children = []
+    return [pid, *(each for child in children for each in _family(int(child)))]
+
+
+@contextmanager
+def members(
+    folder: Path, *nets: Lan, parts: Sequence[tuple[str, Mapping[str, Any]]] = LAN_ONLY, token: Path | None = None
+) -> Generator[Members]:
+    """Yield what starts members of one new swarm, on the machines of *nets*; all are stopped in the end."""
+    made = Members(folder, token or a_token(folder), parts, nets)
+    try:
+        yield made
+    finally:
+        for running in made.started.values():
+            running.process.terminate()
+        for running in made.started.values():
+            try:
+                running.process.wait(20)
+            except subprocess.TimeoutExpired:
+                running.process.kill()
+                running.process.wait()

@@ -1,0 +1,455 @@
+"""The gateway's side of the libp2p child: what it is told again when it begins anew, and who hears what it says.
+
+The child may die at any time.  What stands here then is told to its successor: what we expose, which paths are held
+and on which ports, whom we know.  What went through the old one is cut; paths stay where they were.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+import structlog
+from swarmgate.api import (
+    Child,
+    Endpoint,
+    Frame,
+    Membership,
+    NodeId,
+    PartContext,
+    PluginError,
+    Starting,
+    Unreachable,
+    Way,
+    WireError,
+    background,
+)
+
+from swarmgate_transport_libp2p import kept
+from swarmgate_transport_libp2p.addresses import Address, tidied, with_peer, write
+from swarmgate_transport_libp2p.messages import (
+    Begin,
+    Channel,
+    Conceal,
+    Expose,
+    FromChild,
+    Join,
+    Know,
+    Leave,
+    Listening,
+    Met,
+    Parted,
+    Publish,
+    Published,
+    Reach,
+    Reached,
+    Refused,
+    Revoke,
+    Said,
+    Say,
+    Seek,
+    Stands,
+    Told,
+    Unreached,
+)
+from swarmgate_transport_libp2p.options import HostOptions, severity
+
+_REMEDY = (
+    "libp2p needs a swarm: give the gateway a token with --p2ptoken, --token-file or TOKEN, or make one with --p2p"
+)
+#: How long a fresh child may take to listen, in seconds; the import of libp2p alone takes three, more on a busy machine.
+_START_SECONDS = 45.0
+_ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"
+_SEVERITIES = ("debug", "info", "warning", "error")
+
+
+class Attendant(Protocol):
+    """Who is told what others say.  Called on the event loop; must not block."""
+
+    def met(self, peer: NodeId) -> None:
+        """Learn that the member *peer* is connected."""
+        ...
+
+    def parted(self, peer: NodeId) -> None:
+        """Learn that *peer* is connected no more."""
+        ...
+
+    def published(self, data: bytes) -> None:
+        """Hear what somebody said to all; it was sealed by a member."""
+        ...
+
+    def said(self, peer: NodeId, channel: Channel, data: bytes) -> None:
+        """Hear what *peer* said to us alone."""
+        ...
+
+
+@dataclass(slots=True)
+class _Held:
+    """A path that somebody holds."""
+
+    address: Address
+    text: str
+    port: int = 0
+    error: str = ""
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    stands: Stands | None = None
+
+
+class Sidecar:
+    """One libp2p host in a child, for all parts of this node that use it; :func:`open_sidecar` makes one."""
+
+    def __init__(self, membership: Membership, options: HostOptions, file: Path, known: kept.Kept) -> None:
+        command = [sys.executable, "-m", "swarmgate_transport_libp2p.child"]
+        self.child: Child[Any] = Child("libp2p", command, FromChild, self)
+        self.membership, self.options = membership, options
+        #: Whether a ledger of ours spreads the offers, so that the discovery has not to.
+        self.has_ledger = False
+        self._file, self._kept = file, known
+        self._exposed: dict[str, Endpoint] = {}
+        self._held: dict[int, _Held] = {}
+        self._known: dict[NodeId, tuple[str, ...]] = {NodeId(peer): at for peer, at in known.peers.items()}
+        self._joined = self._seeking = False
+        self._numbers = count(1)
+        self._attendants: list[Attendant] = []
+        self._connected: set[NodeId] = set()
+        self._listening: Listening | None = None
+        self._refused = ""
+        self._settled = anyio.Event()
+        self._outbox: deque[Frame] = deque()
+        self._news, self._to_keep = anyio.Event(), anyio.Event()
+        self._log = structlog.get_logger("swarmgate.p2p")
+
+    def __repr__(self) -> str:
+        state = self._refused or ("listening" if self._listening else "starting")
+        return f"<Sidecar {state}, {len(self._connected)} connected, {len(self._held)} paths>"
+
+    @property
+    def connected(self) -> frozenset[NodeId]:
+        """Return the members that are connected."""
+        return frozenset(self._connected)
+
+    async def addresses(self) -> tuple[str, ...]:
+        """Return the multiaddresses that others may be told, once the host is up.
+
+        Raises:
+            Unreachable: it does not come up; the message says why.
+
+        """
+        with anyio.move_on_after(_START_SECONDS):
+            while self._listening is None and not self._refused:
+                await self._settled.wait()
+        if self._listening is None:
+            raise Unreachable(self._refused or f"libp2p did not start within {_START_SECONDS:g} s")
+        return self._listening.announced
+
+    def know(self, peer: NodeId, addresses: Sequence[str]) -> None:
+        """Connect to *peer*, who may be at the multiaddresses *addresses*, and stay connected."""
+        good = tuple(tidied(addresses))
+        if peer == self.membership.id or not good or set(good) <= set(self._known.get(peer, ())):
+            return
+        self._known[peer] = tuple(tidied((*good, *self._known.get(peer, ()))))
+        self.tell(Know(peer, good))
+
+    def bootstrap(self, texts: Sequence[str]) -> None:
+        """Begin with the members at the multiaddresses *texts*; one that cannot be read is logged and left out."""
+        for text in texts:
+            try:
+                peer, where = with_peer(text)
+            except WireError as error:
+                self._log.warning("p2p.bootstrap_refused", reason=str(error))
+            else:
+                self.know(peer, (where,))
+
+    def join(self) -> None:
+        """Take part in the swarm's topic."""
+        self._joined = True
+        self.tell(Join())
+
+    def seek(self) -> None:
+        """Look for members in the DHT."""
+        self._seeking = True
+        self.tell(Seek())
+
+    def publish(self, data: bytes) -> None:
+        """Say *data*, which is sealed, to all; it may get lost."""
+        self.tell(Publish(data))
+
+    def say(self, peer: NodeId, channel: Channel, data: bytes) -> None:
+        """Say *data* to *peer* alone; it may get lost."""
+        self.tell(Say(peer, channel, data))
+
+    def tell(self, frame: Frame) -> None:
+        """Have *frame* told to the child; what would be told to none is told again by :meth:`started`, or lost."""
+        self._outbox.append(frame)
+        self._news.set()
+
+    @contextmanager
+    def attended(self, attendant: Attendant) -> Generator[None]:
+        """Tell *attendant* what others say, until the block is left."""
+        self._attendants.append(attendant)
+        try:
+            for peer in sorted(self._connected):
+                attendant.met(peer)
+            yield
+        finally:
+            self._attendants.remove(attendant)
+
+    @asynccontextmanager
+    async def exposed(self, service: str, endpoint: Endpoint) -> AsyncGenerator[str]:
+        """Let members reach *endpoint*; yield the address, with hints where this node is.
+
+        Raises:
+            Unreachable: the host does not come up.
+
+        """
+        hints = await self.addresses()
+        name = next(each for each in _names(service) if each not in self._exposed)
+        self._exposed[name] = endpoint
+        self.tell(Expose(name, endpoint.host, endpoint.port))
+        try:
+            yield write(Address(self.membership.id, name, hints))
+        finally:
+            del self._exposed[name]
+            self.tell(Conceal(name))
+
+    @asynccontextmanager
+    async def reached(self, address: Address, text: str, seconds: float) -> AsyncGenerator[Endpoint]:
+        """Hold a path to *address* open, which is written as *text*; yield the local end.
+
+        Raises:
+            Unreachable: it cannot be opened within *seconds*; the message says why.
+
+        """
+        number, held = next(self._numbers), _Held(address, text)
+        self._held[number] = held
+        try:
+            self.tell(Reach(number, address.peer, address.service, address.hints))
+            with anyio.move_on_after(seconds):
+                await held.settled.wait()
+            if not held.port:
+                reason = held.error or self._refused or f"no answer within {seconds:g} s"
+                raise Unreachable(f"{text} cannot be reached: {reason}")
+            yield Endpoint("127.0.0.1", held.port)
+        finally:
+            del self._held[number]
+            self.tell(Leave(number))
+
+    def ways(self) -> tuple[Way, ...]:
+        """Return how the bytes of each path that is held go at the moment."""
+        return tuple(_way(held) for held in self._held.values() if held.port)
+
+    # what keeps it going
+
+    async def run(self) -> None:
+        """Carry frames to the child, and what is to be kept to the disk, for ever."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep)
+            while True:
+                await self._news.wait()
+                self._news = anyio.Event()
+                frames = tuple(self._outbox)
+                self._outbox.clear()
+                try:
+                    await self.child.tell(*frames)
+                except Starting:
+                    continue  # what stands is told by `started`
+
+    async def _keep(self) -> None:
+        while True:
+            await self._to_keep.wait()
+            self._to_keep = anyio.Event()
+            try:
+                await anyio.to_thread.run_sync(kept.save, self._file, self._kept)
+            except OSError as error:
+                self._log.warning("p2p.not_kept", file=str(self._file), reason=str(error))
+            await anyio.sleep(1.0)  # many come together
+
+    # what the child's supervisor tells
+
+    def started(self) -> Sequence[Frame]:
+        """Tell a fresh child all that stands."""
+        member, options = self.membership, self.options
+        port = self._kept.port
+        begin = Begin(
+            key=member.key,
+            certificate=member.certificate,
+            authority=member.authority,
+            rendezvous=member.rendezvous,
+            sealing=member.sealing,
+            revoked=tuple(member.revocations.peers),
+            listen=tuple(options.listen_maddrs) or (_ANY_PORT.format(port=port),),
+            may_move=not options.listen_maddrs,
+            announce=tuple(options.announce_maddrs),
+            max_connections=options.most_connections,
+            lib_log_level=severity(options.lib_log_level),
+        )
+        frames: list[Frame] = [begin]
+        frames += [Join()] if self._joined else []
+        frames += [Seek()] if self._seeking else []
+        frames += [Know(peer, addresses) for peer, addresses in self._known.items()]
+        frames += [Expose(name, to.host, to.port) for name, to in self._exposed.items()]
+        frames += [
+            Reach(number, held.address.peer, held.address.service, held.address.hints, held.port)
+            for number, held in self._held.items()
+            if not held.error
+        ]
+        self._outbox.clear()
+        return frames
+
+    def died(self, reason: str) -> None:
+        """Learn that the child is gone: nobody is connected any more."""
+        self._log.warning("p2p.child_died", reason=reason)
+        self._listening = None
+        for held in self._held.values():
+            held.stands = None
+        for peer in tuple(self._connected):
+            self._parted(peer)
+
+    def received(self, frame: Any) -> None:
+        """Take one frame of the child's."""
+        match frame:
+            case Listening():
+                self._up(frame)
+            case Refused(reason):
+                self._log.error("p2p.refused", reason=reason)
+                self._refused = reason
+                self._settle()
+                for held in self._held.values():
+                    held.settled.set()
+            case Reached(number, port):
+                self._settled_path(number, port, "")
+            case Unreached(number, reason):
+                self._settled_path(number, 0, reason)
+            case Stands(number):
+                if number in self._held:
+                    self._held[number].stands = frame
+            case Met(peer, address):
+                self._met(NodeId(peer), address)
+            case Parted(peer):
+                self._parted(NodeId(peer))
+            case Published(data):
+                for attendant in tuple(self._attendants):
+                    attendant.published(data)
+            case Said(peer, channel, data):
+                for attendant in tuple(self._attendants):
+                    attendant.said(NodeId(peer), channel, data)
+            case Told(level, event, facts):
+                ours = severity(self.options.log_level)
+                if event == "library_said" or _SEVERITIES.index(level) >= _SEVERITIES.index(ours):
+                    getattr(self._log, level)(f"p2p.{event}", **facts)
+            case _:
+                raise WireError(f"libp2p's child said {type(frame).__name__}")
+
+    def revoked(self, peer: NodeId) -> None:
+        """Have what *peer* has open closed."""
+        self._known.pop(peer, None)
+        self.tell(Revoke(peer))
+
+    def _up(self, frame: Listening) -> None:
+        self._listening = frame
+        self._settle()
+        self._log.info("p2p.listening", addresses=list(frame.announced))
+        port = int(frame.bound[0].rpartition("/")[2]) if frame.bound else 0
+        if port != self._kept.port:
+            self._remember(kept.Kept(port, self._kept.peers))
+
+    def _settle(self) -> None:
+        self._settled.set()
+        self._settled = anyio.Event()
+
+    def _settled_path(self, number: int, port: int, error: str) -> None:
+        held = self._held.get(number)
+        if held is None:
+            return
+        if error and held.port:  # after a restart: its listener could not come back, or the peer is not back yet
+            self._log.warning("p2p.path_lost", address=held.text, reason=error)
+            held.stands = Stands(number, "direct", None, error)
+            return
+        held.port, held.error = port, error
+        held.settled.set()
+
+    def _met(self, peer: NodeId, address: str) -> None:
+        if address:
+            self._remember(kept.with_peer(self._kept, peer, (address,)))
+        if peer not in self._connected:
+            self._connected.add(peer)
+            self._log.info("p2p.met", peer=peer, address=address)
+            for attendant in tuple(self._attendants):
+                attendant.met(peer)
+
+    def _parted(self, peer: NodeId) -> None:
+        if peer in self._connected:
+            self._connected.discard(peer)
+            self._log.info("p2p.parted", peer=peer)
+            for attendant in tuple(self._attendants):
+                attendant.parted(peer)
+
+    def _remember(self, fresh: kept.Kept) -> None:
+        if fresh != self._kept:
+            self._kept = fresh
+            self._to_keep.set()
+
+
+@asynccontextmanager
+async def open_sidecar(options: HostOptions, context: PartContext) -> AsyncGenerator[Sidecar]:
+    """Yield the node's libp2p host: the one that an earlier part has opened, or else a new one.
+
+    Raises:
+        PluginError: this node is in no swarm.
+
+    """
+    try:
+        shared = context.require(Sidecar, hint="none yet")
+    except PluginError:
+        pass
+    else:
+        shared.bootstrap(options.bootstrap_peers)
+        _warn_of_ignored(options, shared.options)
+        yield shared
+        return
+    membership = context.membership
+    if membership is None:
+        raise PluginError(_REMEDY)
+    file = kept.file_in(context.state_dir, membership.authority)
+    sidecar = Sidecar(membership, options, file, await anyio.to_thread.run_sync(kept.load, file))
+    sidecar.bootstrap((*membership.bootstrap, *options.bootstrap_peers))
+    forget = membership.revocations.listen(sidecar.revoked)
+    try:
+        async with background() as tasks, sidecar.child:
+            tasks.start_soon(sidecar.run)
+            context.provide(Sidecar, sidecar)
+            yield sidecar
+    finally:
+        forget()
+
+
+def _warn_of_ignored(options: HostOptions, used: HostOptions) -> None:
+    names = [name for name in HostOptions.__struct_fields__ if name != "bootstrap_peers"]
+    plain = HostOptions()
+    ignored = [
+        name for name in names if getattr(options, name) not in (getattr(plain, name), getattr(used, name))
+    ]
+    if ignored:
+        log = structlog.get_logger("swarmgate.p2p")
+        log.warning("p2p.options_ignored", options=ignored, reason="the part that is opened first says how the host is")
+
+
+def _names(service: str) -> Generator[str]:
+    """Yield what a service may be called, one after another: the name says which exposure of it is meant."""
+    yield service
+    for number in count(2):
+        yield f"{service}.{number}"
+
+
+def _way(held: _Held) -> Way:
+    stands = held.stands
+    if stands is None:
+        return Way(address=held.text, kind="direct", rtt_seconds=None, reason="libp2p is being restarted")
+    return Way(address=held.text, kind=stands.kind, rtt_seconds=stands.rtt_seconds, reason=stands.reason)

@@ -15,6 +15,7 @@ class Begin(Frame, frozen=True):
     """Who we are in the swarm, and how the host is to be; always the first.  It carries secrets: never log it.
 
     *listen* and *announce* are multiaddresses; announce is empty where this machine's own addresses are to be told.
+    With *may_move* another port is taken if that of *listen* is not free.
     """
 
     key: bytes
@@ -24,9 +25,9 @@ class Begin(Frame, frozen=True):
     sealing: bytes
     revoked: tuple[str, ...]
     listen: tuple[str, ...]
+    may_move: bool = False
     announce: tuple[str, ...] = ()
     max_connections: int = 0
-    relay: bool = False
     lib_log_level: LogLevel = "error"
 
     def __repr__(self) -> str:

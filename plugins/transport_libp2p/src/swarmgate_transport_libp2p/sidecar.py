@@ -10,7 +10,6 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,17 +22,14 @@ from swarmgate.api import (
     Frame,
     Membership,
     NodeId,
-    PartContext,
-    PluginError,
     Starting,
     Unreachable,
     Way,
     WireError,
-    background,
 )
 
 from swarmgate_transport_libp2p import kept
-from swarmgate_transport_libp2p.addresses import Address, tidied, with_peer, write
+from swarmgate_transport_libp2p.addresses import Address, with_peer, write
 from swarmgate_transport_libp2p.messages import (
     Begin,
     Channel,
@@ -60,10 +56,8 @@ from swarmgate_transport_libp2p.messages import (
     Unreached,
 )
 from swarmgate_transport_libp2p.options import HostOptions, severity
+from swarmgate_transport_libp2p.standing import Held, Standing
 
-_REMEDY = (
-    "libp2p needs a swarm: give the gateway a token with --p2ptoken, --token-file or TOKEN, or make one with --p2p"
-)
 #: How long a fresh child may take to listen, in seconds; the import of libp2p alone takes three, more on a busy machine.
 _START_SECONDS = 45.0
 _ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"
@@ -90,18 +84,6 @@ class Attendant(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Held:
-    """A path that somebody holds."""
-
-    address: Address
-    text: str
-    port: int = 0
-    error: str = ""
-    settled: anyio.Event = field(default_factory=anyio.Event)
-    stands: Stands | None = None
-
-
 class Sidecar:
     """One libp2p host in a child, for all parts of this node that use it; :func:`open_sidecar` makes one."""
 
@@ -112,10 +94,7 @@ class Sidecar:
         #: Whether a ledger of ours spreads the offers, so that the discovery has not to.
         self.has_ledger = False
         self._file, self._kept = file, known
-        self._exposed: dict[str, Endpoint] = {}
-        self._held: dict[int, _Held] = {}
-        self._known: dict[NodeId, tuple[str, ...]] = {NodeId(peer): at for peer, at in known.peers.items()}
-        self._joined = self._seeking = False
+        self._standing = Standing(known={NodeId(peer): at for peer, at in known.peers.items()})
         self._numbers = count(1)
         self._attendants: list[Attendant] = []
         self._connected: set[NodeId] = set()
@@ -128,7 +107,7 @@ class Sidecar:
 
     def __repr__(self) -> str:
         state = self._refused or ("listening" if self._listening else "starting")
-        return f"<Sidecar {state}, {len(self._connected)} connected, {len(self._held)} paths>"
+        return f"<Sidecar {state}, {len(self._connected)} connected, {len(self._standing.held)} paths>"
 
     @property
     def connected(self) -> frozenset[NodeId]:
@@ -151,11 +130,8 @@ class Sidecar:
 
     def know(self, peer: NodeId, addresses: Sequence[str]) -> None:
         """Connect to *peer*, who may be at the multiaddresses *addresses*, and stay connected."""
-        good = tuple(tidied(addresses))
-        if peer == self.membership.id or not good or set(good) <= set(self._known.get(peer, ())):
-            return
-        self._known[peer] = tuple(tidied((*good, *self._known.get(peer, ()))))
-        self.tell(Know(peer, good))
+        if peer != self.membership.id and (fresh := self._standing.learn(peer, addresses)):
+            self.tell(Know(peer, fresh))
 
     def bootstrap(self, texts: Sequence[str]) -> None:
         """Begin with the members at the multiaddresses *texts*; one that cannot be read is logged and left out."""
@@ -169,12 +145,12 @@ class Sidecar:
 
     def join(self) -> None:
         """Take part in the swarm's topic."""
-        self._joined = True
+        self._standing.joined = True
         self.tell(Join())
 
     def seek(self) -> None:
         """Look for members in the DHT."""
-        self._seeking = True
+        self._standing.seeking = True
         self.tell(Seek())
 
     def publish(self, data: bytes) -> None:
@@ -210,13 +186,13 @@ class Sidecar:
 
         """
         hints = await self.addresses()
-        name = next(each for each in _names(service) if each not in self._exposed)
-        self._exposed[name] = endpoint
+        name = self._standing.name_for(service)
+        self._standing.exposed[name] = endpoint
         self.tell(Expose(name, endpoint.host, endpoint.port))
         try:
             yield write(Address(self.membership.id, name, hints))
         finally:
-            del self._exposed[name]
+            del self._standing.exposed[name]
             self.tell(Conceal(name))
 
     @asynccontextmanager
@@ -227,8 +203,8 @@ class Sidecar:
             Unreachable: it cannot be opened within *seconds*; the message says why.
 
         """
-        number, held = next(self._numbers), _Held(address, text)
-        self._held[number] = held
+        number, held = next(self._numbers), Held(address, text)
+        self._standing.held[number] = held
         try:
             self.tell(Reach(number, address.peer, address.service, address.hints))
             with anyio.move_on_after(seconds):
@@ -238,12 +214,12 @@ class Sidecar:
                 raise Unreachable(f"{text} cannot be reached: {reason}")
             yield Endpoint("127.0.0.1", held.port)
         finally:
-            del self._held[number]
+            del self._standing.held[number]
             self.tell(Leave(number))
 
     def ways(self) -> tuple[Way, ...]:
         """Return how the bytes of each path that is held go at the moment."""
-        return tuple(_way(held) for held in self._held.values() if held.port)
+        return tuple(held.way for held in self._standing.held.values() if held.port)
 
     # what keeps it going
 
@@ -290,24 +266,14 @@ class Sidecar:
             max_connections=options.most_connections,
             lib_log_level=severity(options.lib_log_level),
         )
-        frames: list[Frame] = [begin]
-        frames += [Join()] if self._joined else []
-        frames += [Seek()] if self._seeking else []
-        frames += [Know(peer, addresses) for peer, addresses in self._known.items()]
-        frames += [Expose(name, to.host, to.port) for name, to in self._exposed.items()]
-        frames += [
-            Reach(number, held.address.peer, held.address.service, held.address.hints, held.port)
-            for number, held in self._held.items()
-            if not held.error
-        ]
         self._outbox.clear()
-        return frames
+        return [begin, *self._standing.frames()]
 
     def died(self, reason: str) -> None:
         """Learn that the child is gone: nobody is connected any more."""
         self._log.warning("p2p.child_died", reason=reason)
         self._listening = None
-        for held in self._held.values():
+        for held in self._standing.held.values():
             held.stands = None
         for peer in tuple(self._connected):
             self._parted(peer)
@@ -321,15 +287,15 @@ class Sidecar:
                 self._log.error("p2p.refused", reason=reason)
                 self._refused = reason
                 self._settle()
-                for held in self._held.values():
+                for held in self._standing.held.values():
                     held.settled.set()
             case Reached(number, port):
                 self._settled_path(number, port, "")
             case Unreached(number, reason):
                 self._settled_path(number, 0, reason)
             case Stands(number):
-                if number in self._held:
-                    self._held[number].stands = frame
+                if number in self._standing.held:
+                    self._standing.held[number].stands = frame
             case Met(peer, address):
                 self._met(NodeId(peer), address)
             case Parted(peer):
@@ -349,7 +315,7 @@ class Sidecar:
 
     def revoked(self, peer: NodeId) -> None:
         """Have what *peer* has open closed."""
-        self._known.pop(peer, None)
+        self._standing.known.pop(peer, None)
         self.tell(Revoke(peer))
 
     def _up(self, frame: Listening) -> None:
@@ -365,7 +331,7 @@ class Sidecar:
         self._settled = anyio.Event()
 
     def _settled_path(self, number: int, port: int, error: str) -> None:
-        held = self._held.get(number)
+        held = self._standing.held.get(number)
         if held is None:
             return
         if error and held.port:  # after a restart: its listener could not come back, or the peer is not back yet
@@ -395,61 +361,3 @@ class Sidecar:
         if fresh != self._kept:
             self._kept = fresh
             self._to_keep.set()
-
-
-@asynccontextmanager
-async def open_sidecar(options: HostOptions, context: PartContext) -> AsyncGenerator[Sidecar]:
-    """Yield the node's libp2p host: the one that an earlier part has opened, or else a new one.
-
-    Raises:
-        PluginError: this node is in no swarm.
-
-    """
-    try:
-        shared = context.require(Sidecar, hint="none yet")
-    except PluginError:
-        pass
-    else:
-        shared.bootstrap(options.bootstrap_peers)
-        _warn_of_ignored(options, shared.options)
-        yield shared
-        return
-    membership = context.membership
-    if membership is None:
-        raise PluginError(_REMEDY)
-    file = kept.file_in(context.state_dir, membership.authority)
-    sidecar = Sidecar(membership, options, file, await anyio.to_thread.run_sync(kept.load, file))
-    sidecar.bootstrap((*membership.bootstrap, *options.bootstrap_peers))
-    forget = membership.revocations.listen(sidecar.revoked)
-    try:
-        async with background() as tasks, sidecar.child:
-            tasks.start_soon(sidecar.run)
-            context.provide(Sidecar, sidecar)
-            yield sidecar
-    finally:
-        forget()
-
-
-def _warn_of_ignored(options: HostOptions, used: HostOptions) -> None:
-    names = [name for name in HostOptions.__struct_fields__ if name != "bootstrap_peers"]
-    plain = HostOptions()
-    ignored = [
-        name for name in names if getattr(options, name) not in (getattr(plain, name), getattr(used, name))
-    ]
-    if ignored:
-        log = structlog.get_logger("swarmgate.p2p")
-        log.warning("p2p.options_ignored", options=ignored, reason="the part that is opened first says how the host is")
-
-
-def _names(service: str) -> Generator[str]:
-    """Yield what a service may be called, one after another: the name says which exposure of it is meant."""
-    yield service
-    for number in count(2):
-        yield f"{service}.{number}"
-
-
-def _way(held: _Held) -> Way:
-    stands = held.stands
-    if stands is None:
-        return Way(address=held.text, kind="direct", rtt_seconds=None, reason="libp2p is being restarted")
-    return Way(address=held.text, kind=stands.kind, rtt_seconds=stands.rtt_seconds, reason=stands.reason)

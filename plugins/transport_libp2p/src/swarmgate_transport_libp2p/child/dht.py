@@ -29,9 +29,7 @@ _SHA256 = b"\x12\x20"
 class Seeker:
     """Provides and looks for the swarm's names, with whoever is connected; *found* is called with who was found."""
 
-    def __init__(
-        self, host: Any, membership: Membership, found: Callable[[NodeId, list[str]], None]
-    ) -> None:
+    def __init__(self, host: Any, membership: Membership, found: Callable[[NodeId, list[str]], None]) -> None:
         self._host, self._membership, self._found = host, membership, found
         self._news = trio.Event()
         self._dht: Any = None

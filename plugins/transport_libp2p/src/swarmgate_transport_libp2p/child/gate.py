@@ -178,7 +178,9 @@ class Gate:
         except WireError as error:
             raise NotAMember(str(error)) from error
         except Exception as error:
-            raise NotAMember("it did not answer our hello: one of us is not of the other's swarm, or revoked") from error
+            raise NotAMember(
+                "it did not answer our hello: one of us is not of the other's swarm, or revoked"
+            ) from error
 
     async def _answer(self, stream: Any) -> None:
         """Answer the hello of whoever dialled us; who is no member gets nothing, and is closed."""

@@ -16,7 +16,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Ledger
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import ConfigError, EngineError, PluginError, Unavailable
-from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, NodeId, Offer, Service
+from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, NodeId, Offer, Service, Way
 from swarmgate.parts import (
     BACKEND,
     BALANCER,
@@ -83,8 +83,11 @@ class Nowhere:
         yield Endpoint("127.0.0.1", 9)
 
     @asynccontextmanager
-    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
-        yield "tcp://127.0.0.1:9"
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
+        yield ("tcp://127.0.0.1:9",)
+
+    def ways(self) -> tuple[Way, ...]:
+        return ()
 
 
 class Announcing:

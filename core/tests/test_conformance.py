@@ -24,6 +24,7 @@ from swarmgate.api import (
     Splitter,
     Transport,
     Unreachable,
+    Way,
 )
 from swarmgate.builtin import FirstFree, Whole
 from swarmgate.echo import EchoBackend, EchoOptions
@@ -101,6 +102,7 @@ class Tunnel:
 
     def __init__(self) -> None:
         self._exposed: dict[str, Endpoint] = {}
+        self._held: list[Way] = []
 
     @asynccontextmanager
     async def reach(self, address: str) -> AsyncGenerator[Endpoint]:
@@ -114,16 +116,23 @@ class Tunnel:
                 await _pump(far, near)
 
         async with a_server(forward) as endpoint:
-            yield endpoint
+            self._held.append(Way(address=address))
+            try:
+                yield endpoint
+            finally:
+                self._held.remove(Way(address=address))
 
     @asynccontextmanager
-    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
         address = f"tunnel://{service}/{endpoint.port}"
         self._exposed[address] = endpoint
         try:
-            yield address
+            yield (address,)
         finally:
             del self._exposed[address]
+
+    def ways(self) -> tuple[Way, ...]:
+        return tuple(self._held)
 
 
 async def _pump(source: SocketStream, sink: SocketStream) -> None:

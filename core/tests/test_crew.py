@@ -10,7 +10,7 @@ import pytest
 from swarmgate.crew import by_scheme, muster
 from swarmgate.errors import Unreachable
 from swarmgate.ledger import MemoryLedger
-from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Service, Worker
+from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Service, Way, Worker
 from swarmgate.testing import FakeProbe
 
 pytestmark = pytest.mark.anyio
@@ -49,8 +49,11 @@ class FakeTransport:
             self.log.append(f"-{address}")
 
     @asynccontextmanager
-    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
-        yield f"fake://{endpoint}"
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
+        yield (f"fake://{endpoint}",)
+
+    def ways(self) -> tuple[Way, ...]:
+        return ()
 
 
 def names(crew: tuple[Worker, ...]) -> str:

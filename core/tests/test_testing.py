@@ -29,6 +29,7 @@ from swarmgate.api import (
     SplitPlan,
     Splitter,
     Unreachable,
+    Way,
     Worker,
 )
 from swarmgate.builtin import FirstFree
@@ -210,7 +211,11 @@ async def test_a_fake_transport_knows_what_is_held() -> None:
     async with transport.reach("fake://a") as endpoint:
         assert endpoint.port == 1
         assert transport.held == ["fake://a"]
+        assert transport.ways() == (Way(address="fake://a"),)
+        transport.told["fake://a"] = Way(address="fake://a", kind="relayed", rtt_seconds=0.2)
+        assert [way.kind for way in transport.ways()] == ["relayed"]
     assert transport.held == []
+    assert transport.ways() == ()
     transport.known.clear()
     with pytest.raises(Unreachable, match="nobody is known at fake://a"):
         async with transport.reach("fake://a"):

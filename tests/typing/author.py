@@ -39,6 +39,7 @@ from swarmgate.api import (
     Transport,
     Unreachable,
     Unsupported,
+    Way,
     Worker,
     hookimpl,
 )
@@ -92,9 +93,13 @@ class Wire:
         yield Endpoint(host, int(port))
 
     @asynccontextmanager
-    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
         """Yield the endpoint, taken for an address."""
-        yield f"wire://{endpoint}"
+        yield (f"wire://{endpoint}",)
+
+    def ways(self) -> tuple[Way, ...]:
+        """Return nothing: no path is kept."""
+        return ()
 
 
 class Halves:

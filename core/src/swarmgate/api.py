@@ -63,6 +63,7 @@ from swarmgate.nouns import (
     Offer,
     Pick,
     Service,
+    Way,
     Word,
     Worker,
 )
@@ -160,6 +161,7 @@ __all__ = [
     "Unreachable",
     "Unsupported",
     "Usage",
+    "Way",
     "WireError",
     "Word",
     "Worker",

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 from swarmgate.chat import Delta, Embeddings, EmbedRequest, GenerateRequest, ModelCard, Token, TokenizeRequest
-from swarmgate.nouns import Candidate, Demand, Endpoint, Health, Loan, Offer, Pick, Service, Worker
+from swarmgate.nouns import Candidate, Demand, Endpoint, Health, Loan, Offer, Pick, Service, Way, Worker
 from swarmgate.split import SplitPlan
 
 
@@ -36,12 +36,21 @@ class Transport(Protocol):
         """
         ...
 
-    def expose(self, service: Service, endpoint: Endpoint) -> AbstractAsyncContextManager[str]:
-        """Let others reach *endpoint* while held; yield the address they use.
+    def expose(self, service: Service, endpoint: Endpoint) -> AbstractAsyncContextManager[tuple[str, ...]]:
+        """Let others reach *endpoint* while held; yield the addresses they may use, best first, at least one.
+
+        A service exposed twice gets other addresses each time, each of which leads to its own endpoint.
 
         Raises:
             Unreachable: this transport cannot be listened on, or its address is taken.
 
+        """
+        ...
+
+    def ways(self) -> tuple[Way, ...]:
+        """Return how each path goes that :meth:`reach` holds open now, under the address it was given.  Never blocks.
+
+        A path is among them from the moment it is yielded until it is left.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import Literal, NewType
 
 import msgspec
 
@@ -57,6 +57,20 @@ class Offer(Word, frozen=True):
     def key(self) -> tuple[NodeId, Service, str]:
         """Return what identifies this offer; of two with one key the higher sequence wins."""
         return self.node, self.service, self.name
+
+
+class Way(Word, frozen=True):
+    """One path that a transport holds open: by which of the peer's addresses, and how it goes.
+
+    *direct* bytes pass through nobody else's machine, *relayed* ones do.  *rtt_seconds* is the round trip as last
+    measured, None if nobody has.  *reason* says why it goes this way, or what is amiss with it, if there is
+    something to say.
+    """
+
+    address: str
+    kind: Literal["direct", "relayed"] = "direct"
+    rtt_seconds: float | None = None
+    reason: str = ""
 
 
 class Worker(Word, frozen=True):

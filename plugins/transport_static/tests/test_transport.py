@@ -10,7 +10,7 @@ from anyio.abc import SocketAttribute
 from structlog.testing import capture_logs
 from swarmgate.api import LLAMA_RPC, Endpoint, Transport, Unreachable
 from swarmgate.testing import PluginContract, TransportContract
-from swarmgate_transport_static.transport import TcpTransport, own_address
+from swarmgate_transport_static.transport import TcpTransport, own_address, round_trip
 
 
 class TestPlugin(PluginContract):
@@ -85,6 +85,17 @@ async def test_an_error_inside_is_the_users_own() -> None:
                 raise TimeoutError
 
 
+@pytest.mark.anyio
+async def test_the_kernel_tells_the_round_trip() -> None:
+    """It is a fraction of a second on this machine; of a socket that is not connected nothing is known."""
+    async with listening() as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
+        rtt = round_trip(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 -- anyio's, not Django's
+    assert rtt is not None
+    assert 0 < rtt < 1
+    with socket.socket(socket.AF_UNIX) as other:
+        assert round_trip(other) is None
+
+
 @pytest.mark.parametrize(
     ("announce", "endpoint", "address"),
     [
@@ -102,7 +113,7 @@ async def test_an_error_inside_is_the_users_own() -> None:
 async def test_exposes_what_others_dial(announce: str, endpoint: Endpoint, address: str) -> None:
     """Announced hosts win; else a service is reached where it listens."""
     async with TcpTransport(announce=announce).expose(LLAMA_RPC, endpoint) as exposed:
-        assert exposed == address
+        assert exposed == (address,)
 
 
 @pytest.mark.anyio
@@ -118,8 +129,8 @@ async def test_never_announces_a_wildcard(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("swarmgate_transport_static.transport.own_address", routed)
     with capture_logs() as logs:
-        async with TcpTransport().expose(LLAMA_RPC, everywhere) as address:
-            assert address == "tcp://10.1.2.3:5"
+        async with TcpTransport().expose(LLAMA_RPC, everywhere) as addresses:
+            assert addresses == ("tcp://10.1.2.3:5",)
     assert [log["event"] for log in logs] == ["transport.unprotected"]
     monkeypatch.setattr("swarmgate_transport_static.transport.own_address", stranded)
     with pytest.raises(Unreachable, match="set announce to the host they should dial"):

@@ -25,6 +25,7 @@ from swarmgate.api import (
     Unreachable,
     Unsupported,
     Usage,
+    Way,
 )
 from swarmgate.testing.makers import a_card
 
@@ -182,6 +183,8 @@ class FakeTransport:
 
     def __init__(self, known: Mapping[str, Endpoint] | None = None, *, scheme: str = "fake") -> None:
         self.known = dict(known or {})
+        #: How the path to an address goes, where a test wants it to be other than direct.
+        self.told: dict[str, Way] = {}
         #: The addresses of the paths held open at the moment, in the order of opening.
         self.held: list[str] = []
         self._scheme = scheme
@@ -212,12 +215,16 @@ class FakeTransport:
             self.held.remove(address)
 
     @asynccontextmanager
-    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
         """Know *endpoint* while held, under an address made from it."""
         await anyio.lowlevel.checkpoint()
         address = f"{self._scheme}://{service}/{endpoint}"
         self.known[address] = endpoint
         try:
-            yield address
+            yield (address,)
         finally:
             del self.known[address]
+
+    def ways(self) -> tuple[Way, ...]:
+        """Return a way for each path held open, direct unless :attr:`told` says otherwise."""
+        return tuple(self.told.get(address, Way(address=address)) for address in self.held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import anyio
 import pytest
@@ -22,6 +22,8 @@ class TransportContract:
     tunnels = True
     #: Whether an address stops working when it is exposed no longer.
     unexposes = True
+    #: Within so many seconds reaching somebody who is not there has failed.
+    gives_up_seconds = 10.0
 
     def make(self) -> AbstractAsyncContextManager[Transport]:
         """Return an open transport."""
@@ -43,8 +45,8 @@ class TransportContract:
         async with (
             self.far() as far,
             self.make() as here,
-            far.expose(GATEWAY, exposed) as address,
-            here.reach(address) as endpoint,
+            far.expose(GATEWAY, exposed) as addresses,
+            here.reach(addresses[0]) as endpoint,
         ):
             yield endpoint
 
@@ -57,17 +59,45 @@ class TransportContract:
             assert transport.scheme == transport.scheme.lower()
 
     @pytest.mark.anyio
-    async def test_an_exposed_address_has_the_scheme(self) -> None:
-        """By its scheme others find the transport that reaches it."""
-        async with an_echo() as echo, self.make() as transport, transport.expose(GATEWAY, echo) as address:
-            assert address.startswith(f"{transport.scheme}://")
+    async def test_exposed_addresses_have_the_scheme(self) -> None:
+        """By its scheme others find the transport that reaches an address; none is told twice."""
+        async with an_echo() as echo, self.make() as transport, transport.expose(GATEWAY, echo) as addresses:
+            assert addresses
+            assert len(set(addresses)) == len(addresses)
+            assert all(address.startswith(f"{transport.scheme}://") for address in addresses)
 
     @pytest.mark.anyio
     async def test_what_is_exposed_can_be_reached(self) -> None:
-        """What stands behind the address answers at the endpoint."""
-        with anyio.fail_after(PATIENCE):
-            async with an_echo() as echo, self.path(echo) as endpoint:
-                assert await converse(endpoint, b"hello") == b"hello"
+        """What is exposed answers at the endpoint of each of its addresses."""
+        with anyio.fail_after(3 * PATIENCE):
+            async with (
+                an_echo() as echo,
+                self.far() as far,
+                self.make() as here,
+                far.expose(GATEWAY, echo) as addresses,
+            ):
+                for address in addresses:
+                    async with here.reach(address) as endpoint:
+                        assert await converse(endpoint, b"hello") == b"hello"
+
+    @pytest.mark.anyio
+    async def test_a_way_is_told_while_it_is_held(self) -> None:
+        """Who holds a path can see which way it goes, under the address it asked for, and nobody sees it afterwards."""
+        with anyio.fail_after(3 * PATIENCE):
+            async with (
+                an_echo() as echo,
+                self.far() as far,
+                self.make() as here,
+                far.expose(GATEWAY, echo) as addresses,
+            ):
+                address = addresses[0]
+                assert address not in {way.address for way in here.ways()}
+                async with here.reach(address) as endpoint:
+                    assert await converse(endpoint, b"hello") == b"hello"
+                    (way,) = (way for way in here.ways() if way.address == address)
+                    assert way.kind in {"direct", "relayed"}
+                    assert way.rtt_seconds is None or 0 <= way.rtt_seconds < PATIENCE
+                assert address not in {way.address for way in here.ways()}
 
     @pytest.mark.anyio
     async def test_carries_much_both_ways(self) -> None:
@@ -116,10 +146,31 @@ class TransportContract:
                 far.expose(GATEWAY, one) as first,
                 far.expose(LLAMA_RPC, two) as second,
             ):
-                assert first != second
-                async with here.reach(first) as to_one, here.reach(second) as to_two:
+                assert not {*first} & {*second}
+                async with here.reach(first[0]) as to_one, here.reach(second[0]) as to_two:
                     assert await converse(to_one, b"one") == b"one"
                     assert await converse(to_two, b"two") == b"I am two"
+
+    @pytest.mark.anyio
+    async def test_two_exposures_of_one_service_are_told_apart(self) -> None:
+        """A node may offer the same service twice: each has its own addresses, and one may end before the other."""
+        with anyio.fail_after(3 * PATIENCE):
+            async with (
+                an_echo() as one,
+                a_greeter(b"I am two") as two,
+                self.far() as far,
+                self.make() as here,
+                AsyncExitStack() as first_of_them,
+            ):
+                first = await first_of_them.enter_async_context(far.expose(LLAMA_RPC, one))
+                async with far.expose(LLAMA_RPC, two) as second:
+                    assert not {*first} & {*second}
+                    async with here.reach(first[0]) as to_one, here.reach(second[0]) as to_two:
+                        assert await converse(to_one, b"one") == b"one"
+                        assert await converse(to_two, b"two") == b"I am two"
+                    await first_of_them.aclose()
+                    async with here.reach(second[0]) as to_two:
+                        assert await converse(to_two, b"two") == b"I am two"
 
     @pytest.mark.anyio
     async def test_leaving_closes(self) -> None:
@@ -129,23 +180,38 @@ class TransportContract:
                 an_echo() as echo,
                 self.far() as far,
                 self.make() as here,
-                far.expose(GATEWAY, echo) as address,
+                far.expose(GATEWAY, echo) as addresses,
             ):
                 for _ in range(2):
-                    async with here.reach(address) as endpoint:
+                    async with here.reach(addresses[0]) as endpoint:
                         assert await converse(endpoint, b"again") == b"again"
                     while self.tunnels and await answers(endpoint):  # noqa: ASYNC110 -- nothing to wait on
                         await anyio.sleep(0.01)
 
     @pytest.mark.anyio
     async def test_nobody_there_is_unreachable(self) -> None:
-        """Where nobody is, reaching says so, with the address in the message."""
-        with anyio.fail_after(3 * PATIENCE):
-            async with self.make() as transport, self.unreachable(transport) as address:
-                with pytest.raises(Unreachable) as caught:
-                    async with transport.reach(address):
-                        pass
+        """Where nobody is, reaching says so in bounded time, with the address in the message."""
+        async with self.make() as transport, self.unreachable(transport) as address:
+            with anyio.fail_after(self.gives_up_seconds), pytest.raises(Unreachable) as caught:
+                async with transport.reach(address):
+                    pass
+            assert transport.ways() == ()
         assert address.rpartition("/")[2] in str(caught.value)
+
+    @pytest.mark.anyio
+    async def test_who_has_gone_is_unreachable(self) -> None:
+        """An address that was good, of a node that has gone with its service: that is said in bounded time, too."""
+        async with self.make() as here:
+            async with (
+                an_echo() as echo,
+                self.far() as far,
+                far.expose(GATEWAY, echo) as addresses,
+                here.reach(addresses[0]) as endpoint,
+            ):
+                assert await converse(endpoint, b"hello") == b"hello"
+            with anyio.fail_after(self.gives_up_seconds), pytest.raises(Unreachable):
+                async with here.reach(addresses[0]):
+                    pass
 
     @pytest.mark.anyio
     async def test_another_scheme_is_unreachable(self) -> None:
@@ -163,8 +229,8 @@ class TransportContract:
             pytest.skip("unexposes = False: the address is the service's own")
         with anyio.fail_after(3 * PATIENCE):
             async with an_echo() as echo, self.far() as far, self.make() as here:
-                async with far.expose(GATEWAY, echo) as address:
+                async with far.expose(GATEWAY, echo) as addresses:
                     pass
                 with pytest.raises(Unreachable):
-                    async with here.reach(address):
+                    async with here.reach(addresses[0]):
                         pass

@@ -58,7 +58,7 @@ from swarmgate_transport_libp2p.messages import (
 from swarmgate_transport_libp2p.options import HostOptions, severity
 from swarmgate_transport_libp2p.standing import Held, Standing
 
-#: How long a fresh child may take to listen, in seconds; the import of libp2p alone takes three, more on a busy machine.
+#: How long a fresh child may take to listen, in seconds; importing libp2p takes three, and more on a busy machine.
 _START_SECONDS = 45.0
 _ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"
 _SEVERITIES = ("debug", "info", "warning", "error")
@@ -284,32 +284,17 @@ class Sidecar:
             case Listening():
                 self._up(frame)
             case Refused(reason):
-                self._log.error("p2p.refused", reason=reason)
-                self._refused = reason
-                self._settle()
-                for held in self._standing.held.values():
-                    held.settled.set()
-            case Reached(number, port):
-                self._settled_path(number, port, "")
-            case Unreached(number, reason):
-                self._settled_path(number, 0, reason)
-            case Stands(number):
-                if number in self._standing.held:
-                    self._standing.held[number].stands = frame
+                self._down(reason)
+            case Reached() | Unreached() | Stands():
+                self._of_path(frame)
             case Met(peer, address):
                 self._met(NodeId(peer), address)
             case Parted(peer):
                 self._parted(NodeId(peer))
-            case Published(data):
-                for attendant in tuple(self._attendants):
-                    attendant.published(data)
-            case Said(peer, channel, data):
-                for attendant in tuple(self._attendants):
-                    attendant.said(NodeId(peer), channel, data)
-            case Told(level, event, facts):
-                ours = severity(self.options.log_level)
-                if event == "library_said" or _SEVERITIES.index(level) >= _SEVERITIES.index(ours):
-                    getattr(self._log, level)(f"p2p.{event}", **facts)
+            case Published() | Said():
+                self._heard(frame)
+            case Told():
+                self._told(frame)
             case _:
                 raise WireError(f"libp2p's child said {type(frame).__name__}")
 
@@ -330,16 +315,41 @@ class Sidecar:
         self._settled.set()
         self._settled = anyio.Event()
 
-    def _settled_path(self, number: int, port: int, error: str) -> None:
-        held = self._standing.held.get(number)
+    def _down(self, reason: str) -> None:
+        self._log.error("p2p.refused", reason=reason)
+        self._refused = reason
+        self._settle()
+        for held in self._standing.held.values():
+            held.settled.set()
+
+    def _of_path(self, frame: Reached | Unreached | Stands) -> None:
+        held = self._standing.held.get(frame.number)
         if held is None:
-            return
-        if error and held.port:  # after a restart: its listener could not come back, or the peer is not back yet
-            self._log.warning("p2p.path_lost", address=held.text, reason=error)
-            held.stands = Stands(number, "direct", None, error)
-            return
-        held.port, held.error = port, error
-        held.settled.set()
+            return  # it has been left meanwhile
+        match frame:
+            case Stands():
+                held.stands = frame
+            case Reached(_, port):
+                held.port = port
+                held.settled.set()
+            case Unreached(number, reason) if held.port:  # its listener could not come back after a restart
+                self._log.warning("p2p.path_lost", address=held.text, reason=reason)
+                held.stands = Stands(number, "direct", None, reason)
+            case Unreached(_, reason):
+                held.error = reason
+                held.settled.set()
+
+    def _heard(self, frame: Published | Said) -> None:
+        for attendant in tuple(self._attendants):
+            if isinstance(frame, Published):
+                attendant.published(frame.data)
+            else:
+                attendant.said(NodeId(frame.peer), frame.channel, frame.data)
+
+    def _told(self, frame: Told) -> None:
+        ours = severity(self.options.log_level)
+        if frame.event == "library_said" or _SEVERITIES.index(frame.level) >= _SEVERITIES.index(ours):
+            getattr(self._log, frame.level)(f"p2p.{frame.event}", **frame.facts)
 
     def _met(self, peer: NodeId, address: str) -> None:
         if address:

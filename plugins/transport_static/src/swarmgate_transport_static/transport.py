@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import cast
@@ -11,7 +13,7 @@ from typing import cast
 import anyio
 import structlog
 from anyio.abc import SocketAttribute
-from swarmgate.api import ConfigError, Endpoint, Service, Unreachable
+from swarmgate.api import ConfigError, Endpoint, Service, Unreachable, Way
 
 from swarmgate_transport_static.addresses import SCHEME, UNPROTECTED, from_uri, is_loopback, is_wildcard, parse, to_uri
 
@@ -25,6 +27,7 @@ class TcpTransport:
     def __init__(self, *, timeout_seconds: float = 5.0, announce: str = "") -> None:
         self._timeout = timeout_seconds
         self._announce = announce
+        self._held: list[Way] = []
 
     def __repr__(self) -> str:
         return f"<TcpTransport, {self._timeout:g} s to answer>"
@@ -48,10 +51,16 @@ class TcpTransport:
             target = from_uri(address)
         except ConfigError as fault:
             raise Unreachable(str(fault)) from None
-        yield await self._dial(target)
+        endpoint, rtt = await self._dial(target)
+        way = Way(address=address, rtt_seconds=rtt)
+        self._held.append(way)
+        try:
+            yield endpoint
+        finally:
+            self._held.remove(way)
 
     @asynccontextmanager
-    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[str]:
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
         """Yield the address that others dial to get to *endpoint*, which must itself be dialable.
 
         Raises:
@@ -62,9 +71,13 @@ class TcpTransport:
         if not is_loopback(public.host):
             log = structlog.get_logger("swarmgate.transport_static")
             log.warning("transport.unprotected", service=service, address=to_uri(public), reason=UNPROTECTED)
-        yield to_uri(public)
+        yield (to_uri(public),)
 
-    async def _dial(self, target: Endpoint) -> Endpoint:
+    def ways(self) -> tuple[Way, ...]:
+        """Return the paths held open: all direct, with the round trip that dialling took."""
+        return tuple(self._held)
+
+    async def _dial(self, target: Endpoint) -> tuple[Endpoint, float | None]:
         try:
             with anyio.fail_after(self._timeout):
                 stream = await anyio.connect_tcp(target.host, target.port)
@@ -77,7 +90,8 @@ class TcpTransport:
             raise Unreachable(f"nothing answers at {to_uri(target)}: {_reason(error)}") from error
         async with stream:
             host, port = stream.extra(SocketAttribute.remote_address)[:2]  # noqa: S610 -- anyio's, not Django's
-        return Endpoint(str(host), int(port))
+            rtt = round_trip(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 -- likewise
+        return Endpoint(str(host), int(port)), rtt
 
     def _public(self, endpoint: Endpoint) -> Endpoint:
         if self._announce:
@@ -94,6 +108,20 @@ class TcpTransport:
                 "set announce to the host they should dial"
             )
         return Endpoint(host, endpoint.port)
+
+
+def round_trip(dialled: socket.socket) -> float | None:
+    """Return what the kernel measured while *dialled* was connected, in seconds; None where it does not say.
+
+    The field ``tcpi_rtt`` of Linux's ``struct tcp_info`` (tcp(7), linux/tcp.h): microseconds, 68 bytes from its start.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        (microseconds,) = struct.unpack_from("=I", dialled.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 72), 68)
+    except (OSError, struct.error):
+        return None
+    return microseconds / 1e6 if microseconds else None
 
 
 def own_address(family: socket.AddressFamily) -> str | None:

@@ -7,14 +7,12 @@ only the hello says whether it is a member.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import trio
 from swarmgate.api import Membership, NodeId
 
-logger = logging.getLogger("swarmgate.p2p")
 #: How long between two looks, in seconds: at first, while nobody has been found, and when all is calm.
 _FIRST, _CALM = 1.0, 60.0
 #: How often the names are provided again, in seconds; a record that nobody renews goes away in a day or two.

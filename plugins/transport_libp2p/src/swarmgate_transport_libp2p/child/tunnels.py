@@ -5,7 +5,6 @@ A path is a listener on loopback; each connection to it is carried by :mod:`.spl
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -17,7 +16,6 @@ from swarmgate.api import NodeId, Unreachable, WireError
 
 from swarmgate_transport_libp2p.child import headers, splice, wires
 
-logger = logging.getLogger("swarmgate.p2p")
 #: How long the far side may take to say whether the service is there, and to connect to it, in seconds.
 _ANSWER_SECONDS, _CONNECT_SECONDS = 5.0, 5.0
 #: The most tunnels one peer may have open to us.

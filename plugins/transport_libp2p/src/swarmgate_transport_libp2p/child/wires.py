@@ -1,12 +1,11 @@
 """Reading and writing libp2p's streams in such ways that the connection below survives it.
 
-A cancelled operation may leave half a frame on the wire, and all streams of the connection are lost with it.  So nothing
-here is cancelled: what takes too long is reset, and what waits for it then fails.
+A cancelled operation may leave half a frame on the wire, and all streams of the connection are lost with it.  So
+nothing here is cancelled: what takes too long is reset, and what waits for it then fails.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -15,7 +14,6 @@ import trio
 from swarmgate.api import Unreachable
 
 T = TypeVar("T")
-logger = logging.getLogger("swarmgate.p2p")
 
 
 class StreamLost(Exception):

@@ -25,6 +25,8 @@ from swarmgate_transport_libp2p.messages import Channel
 from swarmgate_transport_libp2p.sidecar import Sidecar
 
 _SERVICES: tuple[Service, ...] = (GATEWAY, LLAMA_RPC)
+#: What asks a peer for all it offers; every other message is an entry.
+_QUESTION = b""
 #: The most entries of others that wait to be read.
 _MOST_WAITING = 4096
 
@@ -58,9 +60,9 @@ class DhtDiscovery:
                 await self._enter(ledger)
 
     def met(self, peer: NodeId) -> None:
-        """Tell *peer*, who has just come, what we offer."""
-        for offer in self._ours.values():
-            self._tell(Entry(kind="offer", offer=offer), (peer,))
+        """Ask *peer*, who has just come, what it offers."""
+        if not self._sidecar.has_ledger:
+            self._sidecar.say(peer, "offers", _QUESTION)
 
     def parted(self, peer: NodeId) -> None:
         """Leave what *peer* offers: it may only have lost its way, and lapses by itself."""
@@ -69,8 +71,13 @@ class DhtDiscovery:
         """Leave what is said to all to the ledger."""
 
     def said(self, peer: NodeId, channel: Channel, data: bytes) -> None:
-        """Hear what *peer* offers."""
-        if channel == "offers" and not self._sidecar.has_ledger:
+        """Hear what *peer* offers, or that it asks what we do."""
+        if channel != "offers" or self._sidecar.has_ledger:
+            return
+        if data == _QUESTION:
+            for offer in self._ours.values():
+                self._tell(Entry(kind="offer", offer=offer), (peer,))
+        else:
             self._waiting.append(data)
             self._news.set()
 

@@ -174,9 +174,13 @@ class GossipLedger:
         self._spread_revocation(peer)
 
     def _spread_revocation(self, peer: NodeId) -> None:
-        if self._membership.role != "owner":
-            return  # an owner has told all; we pass on what it said
-        entry = sign_entry(self._membership, Entry(kind="revoke", revoked=peer))
+        try:
+            if self._membership.role != "owner":
+                return  # an owner has told all; we pass on what it said
+            entry = sign_entry(self._membership, Entry(kind="revoke", revoked=peer))
+        except WireError as error:  # it is we who are revoked
+            self._log.error("ledger.no_member", reason=str(error))
+            return
         if (message := self._replica.enter(entry, self._clock())) is not None:
             self._sidecar.publish(message)
 

@@ -304,7 +304,7 @@ class Sidecar:
         self.tell(Revoke(peer))
 
     def _up(self, frame: Listening) -> None:
-        self._listening = frame
+        self._listening, self._refused = frame, ""
         self._settle()
         self._log.info("p2p.listening", addresses=list(frame.announced))
         port = int(frame.bound[0].rpartition("/")[2]) if frame.bound else 0

@@ -5,6 +5,7 @@ Run as ``python -m swarmgate_transport_libp2p.child``.  It ends when stdin does.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
@@ -26,10 +27,10 @@ async def run() -> None:
             os._exit(0)
         if not isinstance(begin, Begin):
             sys.exit(f"expected Begin first, got {type(begin).__name__}")
-        from swarmgate_transport_libp2p.child import speaking  # heavy, all three
-        from swarmgate_transport_libp2p.child.node import open_node
 
-        import libp2p as _  # before its loggers are taken over
+        importlib.import_module("libp2p")  # which sets up its loggers; they are taken over below
+        from swarmgate_transport_libp2p.child import speaking
+        from swarmgate_transport_libp2p.child.node import open_node
 
         speaking.listen(pipes.say, begin.lib_log_level)
         try:

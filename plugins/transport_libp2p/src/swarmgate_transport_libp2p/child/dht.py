@@ -13,6 +13,8 @@ from typing import Any
 import trio
 from swarmgate.api import Membership, NodeId
 
+from swarmgate_transport_libp2p.child import wires
+
 #: How long between two looks, in seconds: at first, while nobody has been found, and when all is calm.
 _FIRST, _CALM = 1.0, 60.0
 #: How often the names are provided again, in seconds; a record that nobody renews goes away in a day or two.
@@ -27,8 +29,15 @@ _SHA256 = b"\x12\x20"
 class Seeker:
     """Provides and looks for the swarm's names, with whoever is connected; *found* is called with who was found."""
 
-    def __init__(self, host: Any, membership: Membership, found: Callable[[NodeId, list[str]], None]) -> None:
-        self._host, self._membership, self._found = host, membership, found
+    def __init__(
+        self,
+        host: Any,
+        membership: Membership,
+        *,
+        found: Callable[[NodeId, list[str]], None],
+        told: Callable[..., None],
+    ) -> None:
+        self._host, self._membership, self._found, self._told = host, membership, found, told
         self._news = trio.Event()
         self._dht: Any = None
 
@@ -82,7 +91,7 @@ class Seeker:
         try:
             closest = await self._dht.peer_routing.find_closest_peers_network(key)
         except Exception as error:  # noqa: BLE001  # whatever the library raises
-            logger.debug("looking for peers in the dht failed: %r", error)
+            self._told("debug", "dht_failed", doing="looking for peers", reason=wires.told(error))
             closest = []
 
         async def ask(peer_id: Any) -> None:
@@ -90,7 +99,7 @@ class Seeker:
                 # private, and the only way to ask one peer for providers (version 0.8.1)
                 answer, _ = await store._get_providers_from_peer_with_closers(peer_id, key)  # noqa: SLF001
             except Exception as error:  # noqa: BLE001  # whatever the library raises
-                logger.debug("asking %s in the dht failed: %r", peer_id, error)
+                self._told("debug", "dht_failed", doing="asking for providers", reason=wires.told(error))
                 return
             found.update({info.peer_id: info.addrs for info in answer[:_MOST_FOUND]})
 
@@ -106,7 +115,7 @@ class Seeker:
         try:
             return bool(await self._dht.provider_store.provide(key))
         except Exception as error:  # noqa: BLE001  # whatever the library raises
-            logger.debug("providing in the dht failed: %r", error)
+            self._told("debug", "dht_failed", doing="providing", reason=wires.told(error))
             return False
 
 

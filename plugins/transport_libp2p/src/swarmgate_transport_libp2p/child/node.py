@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import trio
-from swarmgate.api import Frame, Membership, NodeId, Revocations, Unreachable, WireError
+from swarmgate.api import ConfigError, Frame, Membership, NodeId, Revocations, Unreachable, WireError
 
 from swarmgate_transport_libp2p.addresses import announced, tidied
 from swarmgate_transport_libp2p.child import hosting
@@ -69,7 +68,10 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
 
     async with (
         hosting.open_host(
-            key_seed=begin.key, listen=begin.listen, announce=announce, max_connections=begin.max_connections
+            key_seed=begin.key,
+            listen=_free(begin),
+            announce=announce,
+            max_connections=begin.max_connections,
         ) as host,
         trio.open_nursery() as tasks,
     ):
@@ -81,14 +83,26 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
         tasks.cancel_scope.cancel()
 
 
+def _free(begin: Begin) -> tuple[str, ...]:
+    """Return where to listen: as asked, or at any other port if that one is taken and we may move."""
+    if not begin.may_move:
+        return begin.listen
+    try:
+        for text in begin.listen:
+            hosting.usable(text)
+    except ConfigError:
+        return tuple(f"{text.rpartition('/')[0]}/0" for text in begin.listen)
+    return begin.listen
+
+
 class Node:
     """A member of the swarm, for as long as its host is open."""
 
     def __init__(self, host: Any, membership: Membership, tasks: trio.Nursery, say: Callable[[Frame], None]) -> None:
         self._host, self._membership, self._tasks, self._say = host, membership, tasks, say
         self.gate = Gate(host, membership, tasks, met=self._met, parted=self._parted, told=self._told)
-        self.peers = Peers(host, self.gate, tasks)
-        self.tunnels = Tunnels(host, tasks, self.peers.connect)
+        self.peers = Peers(host, self.gate, membership.revocations, tasks)
+        self.tunnels = Tunnels(host, tasks, self.peers.connect, self._told)
         self.gossip = Gossip(
             host,
             membership,
@@ -109,34 +123,45 @@ class Node:
         async for frame in frames:
             await self._do(frame)
 
-    async def _do(self, frame: ToChild) -> None:
-        match frame:
-            case Know(peer, addresses):
-                self.peers.know(NodeId(peer), tidied(addresses))
-            case Revoke(peer):
-                self._membership.revocations.add(NodeId(peer))
-                self.peers.redial.forget(peer)
-                self.gate.banish(NodeId(peer))
-            case Expose(service, host, port):
-                self.tunnels.exposed[service] = (host, port)
-            case Conceal(service):
-                self.tunnels.exposed.pop(service, None)
-            case Reach():
-                self._tasks.start_soon(self._reach, frame)
-            case Leave(number):
-                self._leave(number)
+    async def _do(self, order: ToChild) -> None:
+        match order:
+            case Expose() | Conceal() | Reach() | Leave():
+                self._do_for_tunnels(order)
             case Join():
                 await self.gossip.join()
             case Publish(data):
                 self._tasks.start_soon(self.gossip.publish, data)
             case Say(peer, channel, data):
                 self.gossip.say(NodeId(peer), channel, data)
+            case Know(peer, addresses):
+                self.peers.know(NodeId(peer), tidied(addresses))
+            case Revoke(peer):
+                self._revoke(NodeId(peer))
             case Seek():
-                if self._seeker is None:
-                    self._seeker = Seeker(self._host, self._membership, self._found)
-                    self._tasks.start_soon(self._seeker.run, lambda: list(self.gate.members))
+                self._seek()
             case _:
-                raise WireError(f"expected an order, got {type(frame).__name__}")
+                raise WireError(f"expected an order, got {type(order).__name__}")
+
+    def _do_for_tunnels(self, order: Expose | Conceal | Reach | Leave) -> None:
+        match order:
+            case Expose(service, host, port):
+                self.tunnels.exposed[service] = (host, port)
+            case Conceal(service):
+                self.tunnels.exposed.pop(service, None)
+            case Reach():
+                self._tasks.start_soon(self._reach, order)
+            case Leave(number):
+                self._leave(number)
+
+    def _revoke(self, peer: NodeId) -> None:
+        self._membership.revocations.add(peer)
+        self.peers.redial.forget(peer)
+        self.gate.banish(peer)
+
+    def _seek(self) -> None:
+        if self._seeker is None:
+            self._seeker = Seeker(self._host, self._membership, found=self._found, told=self._told)
+            self._tasks.start_soon(self._seeker.run, lambda: list(self.gate.members))
 
     async def _reach(self, order: Reach) -> None:
         peer = NodeId(order.peer)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import trio
-from swarmgate.api import NodeId, Unreachable
+from swarmgate.api import NodeId, Revocations, Unreachable
 
 from swarmgate_transport_libp2p.child import wires
 from swarmgate_transport_libp2p.child.gate import Gate
@@ -25,11 +25,11 @@ _MOST_DIALLED = 16
 class Peers:
     """Keeps members connected; *gate* says who is."""
 
-    def __init__(self, host: Any, gate: Gate, tasks: trio.Nursery) -> None:
+    def __init__(self, host: Any, gate: Gate, revocations: Revocations, tasks: trio.Nursery) -> None:
         self.redial = Redial()
         self._network = host.get_network()
         self._self = NodeId(str(host.get_id()))
-        self._gate, self._tasks = gate, tasks
+        self._gate, self._revocations, self._tasks = gate, revocations, tasks
         self._dials: dict[NodeId, trio.Event] = {}
         self._reasons: dict[NodeId, str] = {}
         self._by: dict[NodeId, str] = {}
@@ -42,7 +42,7 @@ class Peers:
 
     def know(self, peer: NodeId, addresses: Sequence[str]) -> None:
         """Connect to *peer*, who may be at *addresses*, and stay connected."""
-        if peer != self._self:
+        if peer != self._self and peer not in self._revocations:
             self.redial.know(peer, addresses, trio.current_time())
             self._stir()
 
@@ -73,6 +73,8 @@ class Peers:
             return
         if peer == self._self:
             raise Unreachable("that is this node itself")
+        if peer in self._revocations:
+            raise Unreachable("it is revoked")
         addresses = list(dict.fromkeys([*hints, *self.redial.addresses(peer)]))[:_MOST_TRIED]
         if not addresses:
             raise Unreachable("nobody knows where it is: no hints, and it has not been met")

@@ -56,7 +56,7 @@ class Redial:
         self.know(peer, (), now)
         known = self._known[peer]
         known.wanted.add(number)
-        known.next = min(known.next, now)
+        known.next, known.pause = min(known.next, now), FIRST
 
     def unwant(self, peer: str, number: int) -> None:
         """Let the path *number* wait no more."""

@@ -29,8 +29,7 @@ def listen(say: Callable[[Frame], None], level: LogLevel) -> None:
     least = logging.getLevelNamesMapping()[level.upper()]
     teller: Any = _Teller(say)
     logging.basicConfig(handlers=[teller], level=least, force=True)
-    library = logging.getLogger("libp2p")
+    library = logging.getLogger("libp2p")  # noqa: TID251  # the library's own
     library.handlers.clear()
     library.propagate = True
     library.setLevel(least)
-    logging.getLogger("swarmgate.p2p").setLevel(logging.DEBUG if least == logging.DEBUG else logging.WARNING)

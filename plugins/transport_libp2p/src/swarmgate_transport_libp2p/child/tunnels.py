@@ -41,9 +41,9 @@ class Path:
 class Tunnels:
     """What we expose, and the paths to what others do."""
 
-    def __init__(self, host: Any, tasks: trio.Nursery, connect: Connect) -> None:
+    def __init__(self, host: Any, tasks: trio.Nursery, connect: Connect, told: Callable[..., None]) -> None:
         self.exposed: dict[str, tuple[str, int]] = {}
-        self._host, self._tasks, self._connect = host, tasks, connect
+        self._host, self._tasks, self._connect, self._told = host, tasks, connect, told
         self._paths: dict[int, Path] = {}
         self._of_peer: Counter[NodeId] = Counter()
         host.set_stream_handler(headers.PROTOCOL, self._serve)
@@ -130,7 +130,7 @@ class Tunnels:
             await self._connect(path.peer, path.hints)
             stream = await self._open(path, carries=True)
         except Unreachable as error:
-            logger.debug("a connection to %s of %s came to nothing: %s", path.service, path.peer, error)
+            self._told("debug", "tunnel_failed", peer=path.peer, service=path.service, reason=str(error))
             splice.reset(local)
             return
         carried = splice.Splice(local, stream, lambda: self._permitted(stream, path))
@@ -168,7 +168,7 @@ class Tunnels:
         question = headers.read_question(head, name)
         where = self.exposed.get(question.service)
         if where is None:
-            await self._refuse(stream, f"it offers no {question.service} any more")
+            await self._refuse(stream, f"it does not offer {question.service}")
             return None
         if not question.carries:
             await self._refuse(stream, "")

@@ -8,7 +8,7 @@ from swarmgate.api import Frame
 
 #: What two peers say directly: the ledger's comparing of books, or a discovery's own offers.
 Channel = Literal["sync", "offers"]
-LogLevel = Literal["debug", "info", "warning", "error"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
 class Begin(Frame, frozen=True):
@@ -28,7 +28,7 @@ class Begin(Frame, frozen=True):
     may_move: bool = False
     announce: tuple[str, ...] = ()
     max_connections: int = 0
-    lib_log_level: LogLevel = "error"
+    lib_log_level: LogLevel = "critical"
 
     def __repr__(self) -> str:
         return "<Begin>"

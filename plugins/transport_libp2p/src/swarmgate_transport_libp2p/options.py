@@ -20,7 +20,7 @@ HOST_ENVIRON = {
     "LOCALAI_P2P_LOGLEVEL": "log_level",
     "LOCALAI_P2P_LIB_LOGLEVEL": "lib_log_level",
 }
-_LEVELS: dict[Level, LogLevel] = {"warn": "warning", "fatal": "error", "panic": "error"}
+_LEVELS: dict[Level, LogLevel] = {"warn": "warning", "fatal": "critical", "panic": "critical"}
 
 
 class HostOptions(Options, frozen=True):
@@ -42,8 +42,8 @@ class HostOptions(Options, frozen=True):
     max_connections: Annotated[int, Meta(ge=4)] = 256
     #: From which level our own part is logged.
     log_level: Level = "info"
-    #: From which level the libp2p library is logged.
-    lib_log_level: Level = "error"
+    #: From which level the libp2p library is logged; it takes much that is in order for an error.
+    lib_log_level: Level = "fatal"
 
     @property
     def most_connections(self) -> int:

@@ -61,7 +61,7 @@ from swarmgate_transport_libp2p.standing import Held, Standing
 #: How long a fresh child may take to listen, in seconds; importing libp2p takes three, and more on a busy machine.
 _START_SECONDS = 45.0
 _ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"
-_SEVERITIES = ("debug", "info", "warning", "error")
+_SEVERITIES = ("debug", "info", "warning", "error", "critical")
 
 
 class Attendant(Protocol):

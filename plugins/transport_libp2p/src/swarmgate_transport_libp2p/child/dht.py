@@ -89,7 +89,7 @@ class Seeker:
         store, ours = self._dht.provider_store, self._host.get_id()
         found = {info.peer_id: info.addrs for info in store.get_providers(key)}
         try:
-            closest = await self._dht.peer_routing.find_closest_peers_network(key)
+            closest: list[Any] = list(await self._dht.peer_routing.find_closest_peers_network(key))
         except Exception as error:  # noqa: BLE001  # whatever the library raises
             self._told("debug", "dht_failed", doing="looking for peers", reason=wires.told(error))
             closest = []
@@ -104,7 +104,7 @@ class Seeker:
             found.update({info.peer_id: info.addrs for info in answer[:_MOST_FOUND]})
 
         async with trio.open_nursery() as asking:
-            for peer_id in list(closest)[:_ASKED]:
+            for peer_id in closest[:_ASKED]:
                 if peer_id != ours:
                     asking.start_soon(ask, peer_id)
         for peer_id, addresses in list(found.items())[:_MOST_FOUND]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import ifaddr
 import multiaddr
+from multiaddr.exceptions import Error as MultiaddrError
 from swarmgate.api import ConfigError
 
 #: Far more than anybody has, where the library wants a number that means: never.
@@ -34,7 +35,7 @@ async def open_host(
         ConfigError: it cannot listen there; the message names the address and the remedy.
 
     """
-    from libp2p import new_host
+    import libp2p
     from libp2p.crypto.ed25519 import create_new_key_pair
     from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key
     from libp2p.network.config import ConnectionConfig, RetryConfig
@@ -50,6 +51,7 @@ async def open_host(
     def announced(candidates: list[multiaddr.Multiaddr]) -> list[multiaddr.Multiaddr]:
         return [multiaddr.Multiaddr(text) for text in announce([str(each) for each in candidates])]
 
+    new_host: Any = libp2p.new_host  # its types ask for more than it does
     host: Any = new_host(
         key_pair=pair,
         # never the default: it takes plaintext and secio, by which anybody can be anybody
@@ -69,12 +71,17 @@ async def open_host(
         disable_identify_address_discovery=True,
     )
     network = host.get_network()
+    network.auto_connector.maybe_connect = _initiate_nothing
     network.retry_config = RetryConfig(max_retries=0)  # who dials again, and when, is ours to say
     async with host.run(where):
         try:
             yield host
         finally:
             await host.close()  # leaving `run` alone leaves sockets open
+
+
+async def _initiate_nothing() -> None:
+    """Leave it to us whom to dial: the library would dial everybody it has heard of, one after another."""
 
 
 def usable(text: str) -> multiaddr.Multiaddr:
@@ -88,7 +95,7 @@ def usable(text: str) -> multiaddr.Multiaddr:
         where = multiaddr.Multiaddr(text)
         host = str(where.value_for_protocol("ip6" if text.startswith("/ip6") else "ip4"))
         port = int(str(where.value_for_protocol("tcp")))
-    except (multiaddr.exceptions.Error, ValueError, LookupError):
+    except (MultiaddrError, ValueError, LookupError):
         raise ConfigError(f"cannot listen on {text!r}: expected a multiaddress such as /ip4/0.0.0.0/tcp/4001") from None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # libp2p sets SO_REUSEPORT, so that two hosts may share a port without a word: a plain socket is refused

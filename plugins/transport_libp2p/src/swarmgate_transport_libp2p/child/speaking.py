@@ -19,7 +19,7 @@ class _Teller(logging.Handler):
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = cast("LogLevel", "error" if record.levelno >= logging.ERROR else record.levelname.lower())
+        level = cast("LogLevel", record.levelname.lower())
         said = record.getMessage()[:_LONGEST]
         self._say(Told(level, "library_said", {"logger": record.name, "said": said}))
 
@@ -28,6 +28,7 @@ def listen(say: Callable[[Frame], None], level: LogLevel) -> None:
     """Pass on what is logged from *level* up; some of the library's modules log by the root logger, so that too."""
     least = logging.getLevelNamesMapping()[level.upper()]
     teller: Any = _Teller(say)
+    teller.setLevel(least)  # loggers of the library have levels of their own
     logging.basicConfig(handlers=[teller], level=least, force=True)
     library = logging.getLogger("libp2p")  # noqa: TID251  # the library's own
     library.handlers.clear()

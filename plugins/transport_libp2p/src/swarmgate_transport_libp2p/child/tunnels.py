@@ -33,7 +33,7 @@ class Path:
     peer: NodeId
     service: str
     hints: tuple[str, ...]
-    listening: trio.CancelScope = field(default_factory=trio.CancelScope)
+    listening: trio.CancelScope = field(default_factory=lambda: trio.CancelScope())  # noqa: PLW0108  # its class is mistyped
     carried: set[splice.Splice] = field(default_factory=set[splice.Splice])
     left: bool = False
 

@@ -106,6 +106,12 @@ class Listening(Frame, frozen=True):
     bound: tuple[str, ...]
 
 
+class Noted(Frame, frozen=True):
+    """*service* is exposed, or exposed no more, as was ordered."""
+
+    service: str
+
+
 class Refused(Frame, frozen=True):
     """The host cannot come up as it is asked to."""
 
@@ -171,4 +177,4 @@ class Told(Frame, frozen=True):
 
 
 ToChild = Begin | Know | Revoke | Expose | Conceal | Reach | Leave | Join | Publish | Say | Seek
-FromChild = Listening | Refused | Reached | Unreached | Stands | Met | Parted | Published | Said | Told
+FromChild = Listening | Noted | Refused | Reached | Unreached | Stands | Met | Parted | Published | Said | Told

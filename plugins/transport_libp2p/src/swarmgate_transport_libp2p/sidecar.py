@@ -41,6 +41,7 @@ from swarmgate_transport_libp2p.messages import (
     Leave,
     Listening,
     Met,
+    Noted,
     Parted,
     Publish,
     Published,
@@ -60,6 +61,8 @@ from swarmgate_transport_libp2p.standing import Held, Standing
 
 #: How long a fresh child may take to listen, in seconds; importing libp2p takes three, and more on a busy machine.
 _START_SECONDS = 45.0
+#: How long the child may take to note what is exposed, in seconds.
+_NOTED_SECONDS = 2.0
 _ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"
 _SEVERITIES = ("debug", "info", "warning", "error", "critical")
 
@@ -98,6 +101,7 @@ class Sidecar:
         self._numbers = count(1)
         self._attendants: list[Attendant] = []
         self._connected: set[NodeId] = set()
+        self._noted: dict[str, anyio.Event] = {}
         self._listening: Listening | None = None
         self._refused = ""
         self._settled = anyio.Event()
@@ -188,12 +192,21 @@ class Sidecar:
         hints = await self.addresses()
         name = self._standing.name_for(service)
         self._standing.exposed[name] = endpoint
-        self.tell(Expose(name, endpoint.host, endpoint.port))
         try:
+            await self._order(name, Expose(name, endpoint.host, endpoint.port))
             yield write(Address(self.membership.id, name, hints))
         finally:
             del self._standing.exposed[name]
-            self.tell(Conceal(name))
+            with anyio.CancelScope(shield=True):
+                await self._order(name, Conceal(name))
+
+    async def _order(self, name: str, order: Expose | Conceal) -> None:
+        """Give *order*, and wait until it is done; for a while, as the child may die over it."""
+        self._noted[name] = anyio.Event()
+        self.tell(order)
+        with anyio.move_on_after(_NOTED_SECONDS):
+            await self._noted[name].wait()
+        del self._noted[name]
 
     @asynccontextmanager
     async def reached(self, address: Address, text: str, seconds: float) -> AsyncGenerator[Endpoint]:
@@ -285,6 +298,9 @@ class Sidecar:
                 self._up(frame)
             case Refused(reason):
                 self._down(reason)
+            case Noted(service):
+                if service in self._noted:
+                    self._noted[service].set()
             case Reached() | Unreached() | Stands():
                 self._of_path(frame)
             case Met(peer, address):

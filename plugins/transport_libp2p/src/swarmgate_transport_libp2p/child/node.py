@@ -25,6 +25,7 @@ from swarmgate_transport_libp2p.messages import (
     Leave,
     Listening,
     Met,
+    Noted,
     Parted,
     Publish,
     Published,
@@ -146,8 +147,10 @@ class Node:
         match order:
             case Expose(service, host, port):
                 self.tunnels.exposed[service] = (host, port)
+                self._say(Noted(service))
             case Conceal(service):
                 self.tunnels.exposed.pop(service, None)
+                self._say(Noted(service))
             case Reach():
                 self._tasks.start_soon(self._reach, order)
             case Leave(number):

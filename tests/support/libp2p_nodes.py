@@ -21,7 +21,7 @@ PATIENCE = 40.0
 
 def a_context_of(membership: Membership, folder: Path) -> PartContext:
     """Return what a part may lean on, for a node of the swarm."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     return PartContext(Node(membership.id, "tester"), folder, membership)
 
 

@@ -49,6 +49,8 @@ async def open_sidecar(options: HostOptions, context: PartContext) -> AsyncGener
             yield sidecar
     finally:
         forget()
+        with anyio.CancelScope(shield=True):
+            await sidecar.save()
 
 
 def _warn_of_ignored(options: HostOptions, used: HostOptions) -> None:

@@ -63,6 +63,8 @@ from swarmgate_transport_libp2p.standing import Held, Standing
 _START_SECONDS = 45.0
 #: How long the child may take to note what is exposed, in seconds.
 _NOTED_SECONDS = 2.0
+#: What has changed is written no more often than this, in seconds.
+_KEPT_SECONDS = 1.0
 _ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"
 _SEVERITIES = ("debug", "info", "warning", "error", "critical")
 
@@ -253,12 +255,18 @@ class Sidecar:
     async def _keep(self) -> None:
         while True:
             await self._to_keep.wait()
-            self._to_keep = anyio.Event()
-            try:
-                await anyio.to_thread.run_sync(kept.save, self._file, self._kept)
-            except OSError as error:
-                self._log.warning("p2p.not_kept", file=str(self._file), reason=str(error))
-            await anyio.sleep(1.0)  # many come together
+            await self.save()
+            await anyio.sleep(_KEPT_SECONDS)  # many come together
+
+    async def save(self) -> None:
+        """Write what is to be kept, if that has changed."""
+        if not self._to_keep.is_set():
+            return
+        self._to_keep = anyio.Event()
+        try:
+            await anyio.to_thread.run_sync(kept.save, self._file, self._kept)
+        except OSError as error:
+            self._log.warning("p2p.not_kept", file=str(self._file), reason=str(error))
 
     # what the child's supervisor tells
 

@@ -1,0 +1,255 @@
+"""Lets nobody in who has not shown to be a member: before that nothing but the hello is answered.
+
+The gate stands between the network and all else in the host.  Who dials says hello first (:mod:`.hello`); pubsub,
+identify and all others hear of a connection only when its peer has shown itself, and streams that come before wait.
+A peer that has shown itself on one connection is known on its others, too: Noise has proved its key on each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import trio
+from swarmgate.api import Membership, NodeId, Peer, WireError
+
+from swarmgate_transport_libp2p.child import hello, wires
+
+#: How long a peer may take to show itself, in seconds.
+PATIENCE = 5.0
+#: The most connections whose peers have not shown themselves yet, and the most streams that wait on one of them.
+MOST_STRANGERS, MOST_WAITING = 64, 16
+#: How often it is looked whether somebody's certificate has ended, in seconds.
+_EXAMINED = 30.0
+_MOST_COMMANDS = 16
+
+
+class NotAMember(Exception):
+    """Whoever answered could not show to be a member of our swarm, or did not take us for one."""
+
+
+class Gate:
+    """Who has shown to be a member, of those who are connected.
+
+    *met* and *parted* are called when a member comes and when its last connection is gone, *told* with what belongs
+    in the log.
+    """
+
+    def __init__(
+        self,
+        host: Any,
+        membership: Membership,
+        tasks: trio.Nursery,
+        *,
+        met: Callable[[NodeId, Any], None],
+        parted: Callable[[NodeId], None],
+        told: Callable[..., None],
+    ) -> None:
+        self.members: dict[NodeId, Peer] = {}
+        self._host, self._network = host, host.get_network()
+        self._membership, self._tasks = membership, tasks
+        self._met, self._parted, self._told = met, parted, told
+        self._hello = hello.write(membership)
+        self._shown: dict[NodeId, trio.Event] = {}
+        self._certificates: dict[NodeId, bytes] = {}
+        self._strangers = 0
+        self._waiting: Counter[int] = Counter()
+        self._admitted: set[Any] = set()
+        self._handle = self._network.common_stream_handler
+        self._notify_connected = self._network.notify_connected
+        self._notify_disconnected = self._network.notify_disconnected
+        self._network.set_stream_handler(self._stream)
+        self._network.notify_connected = self._connected
+        self._network.notify_disconnected = self._disconnected
+        host.set_stream_handler(hello.PROTOCOL, self._answer)
+        tasks.start_soon(self._keep_examining)
+
+    def __repr__(self) -> str:
+        return f"<Gate {len(self.members)} members, {self._strangers} strangers>"
+
+    def is_connected(self, peer: NodeId) -> bool:
+        """Return whether *peer* is connected and has shown to be a member."""
+        return peer in self.members
+
+    def banish(self, peer: NodeId) -> None:
+        """Close what *peer* has open."""
+        self._tasks.start_soon(self._close_all, peer)
+
+    async def _keep_examining(self) -> None:
+        while True:
+            await trio.sleep(_EXAMINED)
+            for peer, certificate in tuple(self._certificates.items()):
+                try:
+                    self._membership.examine(certificate)
+                except WireError as error:
+                    self._told("info", "member_refused", peer=peer, reason=str(error))
+                    self.banish(peer)
+
+    async def _close_all(self, peer: NodeId) -> None:
+        for connection in self.connections(peer):
+            with suppress(Exception):
+                await connection.close()
+
+    def connections(self, peer: NodeId) -> list[Any]:
+        """Return what connections with *peer* there are, shown or not."""
+        from libp2p.peer.id import ID
+
+        return list(self._network.get_connections(ID.from_base58(peer)))
+
+    # what the network tells
+
+    async def _connected(self, connection: Any) -> None:
+        peer = _peer_of(connection)
+        if connection.direction.name.lower() != "outbound":
+            self._tasks.start_soon(self._wait_for_hello, connection, peer)
+            return
+        try:
+            await self._greet(connection, peer)
+        except NotAMember:
+            await connection.close()
+            raise
+        await self._admit(connection)
+
+    async def _disconnected(self, connection: Any) -> None:
+        peer = _peer_of(connection)
+        if peer in self.members and not self.connections(peer):
+            del self.members[peer]
+            self._certificates.pop(peer, None)
+            self._shown.pop(peer, None)
+            self._parted(peer)
+        if connection in self._admitted:
+            self._admitted.discard(connection)
+            await self._notify_disconnected(connection)
+
+    async def _admit(self, connection: Any) -> None:
+        peer = _peer_of(connection)
+        if connection.is_closed or peer not in self.members:
+            return
+        self._admitted.add(connection)
+        await self._notify_connected(connection)
+        self._met(peer, connection)
+
+    async def _wait_for_hello(self, connection: Any, peer: NodeId) -> None:
+        if self._strangers >= MOST_STRANGERS:
+            self._told("warning", "crowded", peer=peer, reason=f"{self._strangers} others have not said hello yet")
+            await connection.close()
+            return
+        self._strangers += 1
+        try:
+            shown = await self._has_shown(peer)
+        finally:
+            self._strangers -= 1
+        if shown:
+            await self._admit(connection)
+        else:
+            self._told("info", "stranger_closed", peer=peer, reason=f"said no hello within {PATIENCE:g} s")
+            await connection.close()
+
+    async def _has_shown(self, peer: NodeId) -> bool:
+        if peer not in self.members:
+            with trio.move_on_after(PATIENCE):
+                await self._shown.setdefault(peer, trio.Event()).wait()
+            if peer not in self.members:
+                self._shown.pop(peer, None)
+        return peer in self.members
+
+    # the hello
+
+    def _take(self, body: bytes, peer: NodeId) -> None:
+        shown = hello.read(self._membership, body, peer)
+        self._certificates[peer] = self._membership.unseal(body, purpose=b"hello")
+        self.members[peer] = shown
+        self._shown.setdefault(peer, trio.Event()).set()
+
+    async def _greet(self, connection: Any, peer: NodeId) -> None:
+        from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+
+        try:
+            stream = await connection.new_stream()
+            async with wires.or_reset(self._tasks, stream, PATIENCE):
+                chooser = self._host.multiselect_client
+                await chooser.select_one_of([hello.PROTOCOL], MultiselectCommunicator(stream), int(PATIENCE))
+                await wires.write_all(stream, self._hello)
+                head = await wires.read_exactly(stream, hello.HEAD_BYTES)
+                self._take(await wires.read_exactly(stream, hello.length(head)), peer)
+            self._tasks.start_soon(_close, stream)
+        except WireError as error:
+            raise NotAMember(str(error)) from error
+        except Exception as error:
+            raise NotAMember(
+                "it did not answer our hello: one of us is not of the other's swarm, or revoked"
+            ) from error
+
+    async def _answer(self, stream: Any) -> None:
+        """Answer the hello of whoever dialled us; who is no member gets nothing, and is closed."""
+        peer = NodeId(str(stream.muxed_conn.peer_id))
+        try:
+            async with wires.or_reset(self._tasks, stream, PATIENCE):
+                head = await wires.read_exactly(stream, hello.HEAD_BYTES)
+                self._take(await wires.read_exactly(stream, hello.length(head)), peer)
+                await wires.write_all(stream, self._hello)
+                await wires.end(stream)
+        except WireError as error:
+            self._told("info", "stranger_closed", peer=peer, reason=str(error))
+            await self._close_all(peer)
+        except wires.StreamLost as error:
+            self._told("debug", "hello_lost", peer=peer, reason=str(error))
+            await wires.reset(stream)
+
+    # streams
+
+    async def _stream(self, stream: Any) -> None:
+        """Hand a stream that a peer opened on to the host, if it is a member's; wait for its hello if it is not."""
+        peer = NodeId(str(stream.muxed_conn.peer_id))
+        try:
+            if peer in self.members:
+                await self._handle(stream)
+            else:
+                await self._wait(stream, peer)
+        except Exception as error:  # noqa: BLE001  # an error that leaves a handler ends the library's host
+            self._told("debug", "handler_failed", peer=peer, reason=repr(error))
+            await wires.reset(stream)
+
+    async def _wait(self, stream: Any, peer: NodeId) -> None:
+        """Serve the stream of a peer that has not shown itself yet, as far as that goes."""
+        number = id(stream.muxed_conn)
+        if self._waiting[number] >= MOST_WAITING:
+            await wires.reset(stream)
+            return
+        self._waiting[number] += 1
+        try:
+            await self._negotiate(stream, peer)
+        finally:
+            self._waiting[number] -= 1
+            if not self._waiting[number]:
+                del self._waiting[number]
+
+    async def _negotiate(self, stream: Any, peer: NodeId) -> None:
+        from libp2p.protocol_muxer.multiselect import PROTOCOL_NOT_FOUND_MSG
+        from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+
+        chooser, wire = self._host.multiselect, MultiselectCommunicator(stream)
+        await chooser.handshake(wire)
+        for _ in range(_MOST_COMMANDS):
+            command = await wire.read()
+            if command != hello.PROTOCOL and not await self._has_shown(peer):
+                break  # and so it is not told what there would be
+            handler = chooser.handlers.get(command)
+            if handler is not None:
+                await wire.write(command)
+                stream.set_protocol(command)
+                await handler(stream)
+                return
+            await wire.write(PROTOCOL_NOT_FOUND_MSG)
+        await wires.reset(stream)
+
+
+def _peer_of(connection: Any) -> NodeId:
+    return NodeId(str(connection.muxed_conn.peer_id))
+
+
+async def _close(stream: Any) -> None:
+    with suppress(Exception):
+        await stream.close()

@@ -1,0 +1,53 @@
+"""How two peers show one another that they belong to one swarm.  Bytes in, certificates out; no I/O here.
+
+Format: one byte for the version, two (big endian) for the length, and so many bytes that are sealed for members of the
+swarm (:meth:`swarmgate.api.Membership.seal`, purpose ``hello``): the sender's certificate, DER.  Who dialled says it
+first; who was dialled answers with its own once the first has been found good, and says nothing at all otherwise.
+Whoever has not the token can neither read nor write one, and whoever copies one has not the key that the connection
+(Noise) has shown the other to have.
+"""
+
+from __future__ import annotations
+
+from swarmgate.api import Membership, Peer, WireError
+
+PROTOCOL = "/swarmgate/hello/1"
+VERSION = 1
+HEAD_BYTES = 3
+#: No honest hello is longer, in bytes, without its head: a certificate and its sealing.
+LARGEST = 3072
+_PURPOSE = b"hello"
+
+
+def write(membership: Membership) -> bytes:
+    """Return the hello of the node whose *membership* it is."""
+    body = membership.seal(membership.certificate, purpose=_PURPOSE)
+    return bytes((VERSION,)) + len(body).to_bytes(2, "big") + body
+
+
+def length(head: bytes) -> int:
+    """Return how many bytes follow the *head*, which is :data:`HEAD_BYTES` long.
+
+    Raises:
+        WireError: it is of another version, or announces too much.
+
+    """
+    size = int.from_bytes(head[1:HEAD_BYTES], "big")
+    if head[0] != VERSION:
+        raise WireError(f"a hello of version {head[0]}, expected {VERSION}: use the same swarmgate on all machines")
+    if not 0 < size <= LARGEST:
+        raise WireError(f"a hello announces {size} bytes, expected no more than {LARGEST}")
+    return size
+
+
+def read(membership: Membership, body: bytes, peer: str) -> Peer:
+    """Return who says the hello with this *body*, over a connection whose other end is *peer*.
+
+    Raises:
+        WireError: it was not sealed by a member, or the certificate is not good, or not that of *peer*.
+
+    """
+    shown = membership.examine(membership.unseal(body, purpose=_PURPOSE))
+    if shown.id != peer:
+        raise WireError(f"{peer} shows the certificate of {shown.id}")
+    return shown

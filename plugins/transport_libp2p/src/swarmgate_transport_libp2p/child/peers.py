@@ -1,0 +1,163 @@
+"""Dials: everybody who was met is kept connected, and who is asked for is dialled at all their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import trio
+from swarmgate.api import NodeId, Revocations, Unreachable
+
+from swarmgate_transport_libp2p.child import wires
+from swarmgate_transport_libp2p.child.gate import Gate
+from swarmgate_transport_libp2p.child.redial import Redial
+
+#: The next address is tried when the one before has failed, or after so long, in seconds (as RFC 8305 has it).
+_HEADSTART = 0.25
+#: What connecting may take in all, the hello included, in seconds.
+PATIENCE = 10.0
+#: The most addresses of one peer that are tried at once.
+_MOST_TRIED = 8
+#: The most peers dialled at once by ourselves.
+_MOST_DIALLED = 16
+
+
+class Peers:
+    """Keeps members connected; *gate* says who is."""
+
+    def __init__(self, host: Any, gate: Gate, revocations: Revocations, tasks: trio.Nursery) -> None:
+        self.redial = Redial()
+        self._network = host.get_network()
+        self._self = NodeId(str(host.get_id()))
+        self._gate, self._revocations, self._tasks = gate, revocations, tasks
+        self._dials: dict[NodeId, trio.Event] = {}
+        self._reasons: dict[NodeId, str] = {}
+        self._by: dict[NodeId, str] = {}
+        self._news = trio.Event()
+        self._network.dial_peer = self._dial_for_library
+        tasks.start_soon(self._keep_dialling)
+
+    def __repr__(self) -> str:
+        return f"<Peers {self.redial}>"
+
+    def know(self, peer: NodeId, addresses: Sequence[str]) -> None:
+        """Connect to *peer*, who may be at *addresses*, and stay connected."""
+        if peer != self._self and peer not in self._revocations:
+            self.redial.know(peer, addresses, trio.current_time())
+            self._stir()
+
+    def met(self, peer: NodeId, connection: Any) -> str:
+        """Note that *peer* is connected; return where it was dialled, empty if it dialled us."""
+        address = self._by.pop(peer, "") if connection.direction.name.lower() == "outbound" else ""
+        self._reasons.pop(peer, None)
+        self.redial.met(peer, address, trio.current_time())
+        return address
+
+    def parted(self, peer: NodeId) -> None:
+        """Note that *peer* is connected no more."""
+        self.redial.parted(peer, trio.current_time())
+        self._stir()
+
+    def reason(self, peer: NodeId) -> str:
+        """Return why *peer* is not connected, as far as is known."""
+        return self._reasons.get(peer, "it is not connected")
+
+    async def connect(self, peer: NodeId, hints: Sequence[str] = ()) -> None:
+        """Return once *peer* is connected and has shown to be a member.
+
+        Raises:
+            Unreachable: it cannot be; the message says why, for each address.
+
+        """
+        if self._gate.is_connected(peer):
+            return
+        if peer == self._self:
+            raise Unreachable("that is this node itself")
+        if peer in self._revocations:
+            raise Unreachable("it is revoked")
+        addresses = list(dict.fromkeys([*hints, *self.redial.addresses(peer)]))[:_MOST_TRIED]
+        if not addresses:
+            raise Unreachable("nobody knows where it is: no hints, and it has not been met")
+        under_way = self._dials.get(peer)
+        if under_way is None:
+            under_way = self._dials[peer] = trio.Event()
+            self._tasks.start_soon(self._dial, peer, addresses, under_way)
+        with trio.move_on_after(PATIENCE):
+            await under_way.wait()
+        if not self._gate.is_connected(peer):
+            raise Unreachable(self._reasons.get(peer) or f"it did not answer within {PATIENCE:g} s")
+
+    async def _dial(self, peer: NodeId, addresses: Sequence[str], done: trio.Event) -> None:
+        failures: list[str] = []
+        over = trio.Event()
+        left = len(addresses)
+
+        async def attempt(address: str, next_one: trio.Event) -> None:
+            nonlocal left
+            try:
+                await self._attempt(peer, address)
+            except Exception as error:  # noqa: BLE001  # whatever the library raises
+                failures.append(f"{address}: {wires.told(error)}")
+            left -= 1
+            next_one.set()
+            if left == 0 or self._gate.is_connected(peer):
+                over.set()
+
+        try:
+            for address in addresses:
+                next_one = trio.Event()
+                self._tasks.start_soon(attempt, address, next_one)
+                with trio.move_on_after(_HEADSTART):
+                    await next_one.wait()
+                if self._gate.is_connected(peer):
+                    return
+            with trio.move_on_after(PATIENCE):
+                await over.wait()
+        finally:
+            if not self._gate.is_connected(peer):
+                self._reasons[peer] = "; ".join(failures) or f"no answer within {PATIENCE:g} s"
+            del self._dials[peer]
+            done.set()
+
+    async def _attempt(self, peer: NodeId, address: str) -> None:
+        from libp2p.peer.id import ID
+        from multiaddr import Multiaddr
+
+        self._by[peer] = address
+        await self._network.dial_addr(Multiaddr(address), ID.from_base58(peer))
+
+    async def _dial_for_library(self, peer_id: Any) -> list[Any]:
+        """Connect for the library's own parts, such as the DHT, in the same way as for all others."""
+        from libp2p.network.exceptions import SwarmException
+
+        try:
+            hints = [str(each).partition("/p2p/")[0] for each in self._network.peerstore.addrs(peer_id)]
+        except Exception:  # noqa: BLE001  # it knows none
+            hints = []
+        try:
+            await self.connect(NodeId(str(peer_id)), hints)
+        except Unreachable as error:
+            raise SwarmException(str(error)) from error
+        return list(self._network.get_connections(peer_id))
+
+    async def _keep_dialling(self) -> None:
+        limit = trio.Semaphore(_MOST_DIALLED)
+        while True:
+            self._news = trio.Event()
+            for peer in self.redial.due(trio.current_time()):
+                self._tasks.start_soon(self._try, NodeId(peer), limit)
+            with trio.move_on_after(self.redial.until_due(trio.current_time())):
+                await self._news.wait()
+
+    async def _try(self, peer: NodeId, limit: trio.Semaphore) -> None:
+        try:
+            async with limit:
+                await self.connect(peer)
+        except Unreachable:
+            self.redial.failed(peer, trio.current_time())
+            self._stir()
+        else:
+            self.redial.met(peer, "", trio.current_time())
+
+    def _stir(self) -> None:
+        self._news.set()

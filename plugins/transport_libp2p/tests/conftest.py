@@ -1,0 +1,22 @@
+"""Nodes that many tests share: a child takes seconds to start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from libp2p_nodes import sidecars
+from swarmgate_transport_libp2p.sidecar import Sidecar
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run on both loops, one after the other, so that nodes can be shared."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+async def pair(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[list[Sidecar]]:
+    """Hold two nodes of one swarm that have not met; a test leaves them as it found them, or acquainted."""
+    async with sidecars(tmp_path_factory.mktemp("pair")) as opened:
+        yield opened

@@ -1,0 +1,70 @@
+"""Nodes with a libp2p child each, as tests need them: on loopback, at any free port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from swarmgate.api import Membership, Node, PartContext
+from swarmgate.testing import a_swarm
+from swarmgate_transport_libp2p.opening import open_sidecar
+from swarmgate_transport_libp2p.options import HostOptions
+from swarmgate_transport_libp2p.sidecar import Sidecar
+
+LOOPBACK = "/ip4/127.0.0.1/tcp/0"
+#: What anything may take that needs a child to start, in seconds: importing libp2p takes long on a busy machine.
+PATIENCE = 40.0
+
+
+def a_context_of(membership: Membership, folder: Path) -> PartContext:
+    """Return what a part may lean on, for a node of the swarm."""
+    folder.mkdir(exist_ok=True, parents=True)
+    return PartContext(Node(membership.id, "tester"), folder, membership)
+
+
+@asynccontextmanager
+async def a_sidecar(membership: Membership, folder: Path, **options: Any) -> AsyncGenerator[Sidecar]:
+    """Hold a node's libp2p host open, up and listening on loopback."""
+    options.setdefault("listen_maddrs", [LOOPBACK])
+    async with open_sidecar(HostOptions(**options), a_context_of(membership, folder)) as sidecar:
+        with anyio.fail_after(PATIENCE):
+            await sidecar.addresses()
+        yield sidecar
+
+
+@asynccontextmanager
+async def sidecars(folder: Path, *members: Membership, **options: Any) -> AsyncGenerator[list[Sidecar]]:
+    """Hold the hosts of *members* open, of two fresh owners if there are none; they start side by side."""
+    members = members or a_swarm("owner", "owner")
+    options.setdefault("listen_maddrs", [LOOPBACK])
+    async with AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(
+                open_sidecar(HostOptions(**options), a_context_of(member, folder / member.id))
+            )
+            for member in members
+        ]
+        with anyio.fail_after(PATIENCE):
+            for sidecar in opened:
+                await sidecar.addresses()
+        yield opened
+
+
+async def until(fact: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
+    """Wait until *fact* is true; what is waited for has no event of its own that a test could see."""
+    with anyio.fail_after(seconds):
+        while not fact():  # noqa: ASYNC110  # likewise
+            await anyio.sleep(0.01)
+
+
+async def contact(one: Sidecar, *others: Sidecar) -> str:
+    """Have *others* connect to *one*; return its multiaddress, with its peer."""
+    (address, *_) = await one.addresses()
+    for other in others:
+        other.know(one.membership.id, [address])
+    await until(lambda: all(one.membership.id in other.connected for other in others))
+    await until(lambda: all(other.membership.id in one.connected for other in others))
+    return f"{address}/p2p/{one.membership.id}"

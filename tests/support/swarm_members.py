@@ -135,13 +135,14 @@ class Members:
         settings: Mapping[str, Any],
     ) -> LiveGateway:
         given: dict[str, Any] = {"name": host, "token_file": str(token or self.token)}
+        given |= {"log_format": "json", "log_level": "debug", **settings}
         running = launch(
             self.folder / host,
             backends,
             arguments=arguments,
             tables=self.parts if parts is None else parts,
             site=self.site(host),
-            **{**given, "log_format": "json", "log_level": "debug", **settings},
+            **given,
         )
         self.started[host] = running
         return running

@@ -1,0 +1,111 @@
+"""A swarm over two networks with a router between them: no multicast crosses it, the DHT and gossip do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listeners import chat, listen_to_all, same_whole
+from namespaces import lan, router, why_not
+from swarm_members import Members, members
+from tinygguf import Shape, write_llama
+
+_WHY_NOT = why_not()
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.journey,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT or "they can be made"),
+]
+_BODIES = [chat(number, tokens=200) for number in range(3)]
+_PORT = 4001
+Parts = Sequence[tuple[str, Mapping[str, Any]]]
+
+
+def parts(*bootstrap: str, tls: bool = True) -> Parts:
+    """Return the swarm's usual parts, which begin with *bootstrap*; without *tls*, all bytes go over libp2p."""
+    host = {"listen_maddrs": [f"/ip4/0.0.0.0/tcp/{_PORT}"], "bootstrap_peers": list(bootstrap)}
+    return [
+        ("[[transport]]", {"use": "tcp"}),
+        *([("[[transport]]", {"use": "tls"})] if tls else []),
+        ("[[transport]]", {"use": "p2p", **host}),
+        ("[ledger]", {"use": "gossip", **host}),
+        ("[[discovery]]", {"use": "mdns"}),
+        ("[[discovery]]", {"use": "dht", **host}),
+    ]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_llama(tmp_path_factory.mktemp("models") / "tiny.gguf", shape=Shape(layers=6))
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[tuple[Members, Any]]:
+    with ExitStack() as stack:
+        here = stack.enter_context(lan("gw", "near"))
+        there = stack.enter_context(lan("far", number=1))
+        between = stack.enter_context(router(here, there))
+        yield stack.enter_context(members(tmp_path, here, there, parts=parts())), between
+
+
+def backend(model: Path, **options: Any) -> dict[str, Any]:
+    return {"use": "llamacpp", "model": str(model), "name": "m", "threads": 1, "slots": 3, **options}
+
+
+def ways(said: Any) -> dict[str, str]:
+    """Return by which scheme each usable worker is reached."""
+    return {
+        worker["name"].partition(":")[0]: worker["way"]["address"].partition(":")[0]
+        for worker in said["workers"]
+        if worker["state"] == "usable"
+    }
+
+
+def holders(said: Any) -> int:
+    (model,) = said["models"]
+    return sum(place["share"] > 0 for place in model["places"]) if model["ready"] else 0
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_machines_of_two_networks_split_a_model(stage: tuple[Members, Any], model: Path, tls: bool) -> None:
+    """One is found on the LAN, one by the DHT; both are used, over TLS or over libp2p, and a death cuts no stream."""
+    swarm, _ = stage
+    swarm.gateway("gw", backends=[backend(model, placement="split")], parts=parts(tls=tls))
+    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.worker("far", parts=parts(known, tls=tls))
+    swarm.worker("near", parts=parts(tls=tls))
+    swarm.until("gw", lambda said: holders(said) == 3, seconds=60)
+    assert ways(swarm.get("gw", "/v1/swarm")) == dict.fromkeys(("near", "far"), "tls" if tls else "p2p")
+    url = swarm.started["gw"].url
+
+    def listen(disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None) -> Any:
+        return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
+
+    before = listen()
+
+    async def kill(pieces: Callable[[int], Awaitable[None]]) -> None:
+        await pieces(60)
+        await asyncio.to_thread(swarm.kill, "far")
+
+    same_whole(listen(kill), before)
+    swarm.until("gw", lambda said: holders(said) == 2)
+
+
+def test_a_partition_heals(stage: tuple[Members, Any], model: Path) -> None:
+    """The router stops: the far worker is missed within seconds and comes back by itself when it forwards again."""
+    swarm, between = stage
+    swarm.gateway("gw", backends=[backend(model)])
+    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.worker("far", parts=parts(known))
+    swarm.until("gw", lambda said: "far" in ways(said), seconds=60)
+    between.cut()
+    assert swarm.until("gw", lambda said: "far" not in ways(said), seconds=15) < 8
+    time.sleep(20)
+    between.mend()
+    swarm.until("gw", lambda said: "far" in ways(said), seconds=45)

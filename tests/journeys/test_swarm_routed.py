@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from listeners import chat, listen_to_all, same_whole
-from namespaces import lan, router, why_not
+from namespaces import lan, router, why_no_nat, why_not
 from swarm_members import Members, members
 from tinygguf import Shape, write_llama
 
@@ -109,3 +109,22 @@ def test_a_partition_heals(stage: tuple[Members, Any], model: Path) -> None:
     time.sleep(20)
     between.mend()
     swarm.until("gw", lambda said: "far" in ways(said), seconds=45)
+
+
+@pytest.mark.skipif(bool(why_no_nat()), reason=why_no_nat() or "addresses can be translated")
+def test_a_worker_behind_a_nat_is_used(tmp_path: Path, model: Path) -> None:
+    """Nobody can dial it; it dials the gateway, and the gateway's bytes go back over the same libp2p connection."""
+    with ExitStack() as stack:
+        behind = stack.enter_context(lan("far"))
+        outside = stack.enter_context(lan("gw", number=1))
+        stack.enter_context(router(behind, outside, nat=True))
+        swarm = stack.enter_context(members(tmp_path, behind, outside, parts=parts()))
+        swarm.gateway("gw", backends=[backend(model, placement="split")])
+        known = f"/ip4/10.77.1.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+        swarm.worker("far", parts=parts(known))
+        swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
+        said = swarm.get("gw", "/v1/swarm")
+        assert ways(said) == {"far": "p2p"}
+        assert said["workers"][0]["way"]["kind"] == "direct"
+        heard = swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(swarm.started["gw"].url, _BODIES)))
+        assert all(each.whole for each in heard)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from listeners import chat, listen_to_all, same_whole
+from listeners import Heard, chat, listen_to_all, same_whole
 from namespaces import lan, router, why_no_nat, why_not
 from swarm_members import Members, members
 from tinygguf import Shape, write_llama
@@ -128,3 +130,60 @@ def test_a_worker_behind_a_nat_is_used(tmp_path: Path, model: Path) -> None:
         assert said["workers"][0]["way"]["kind"] == "direct"
         heard = swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(swarm.started["gw"].url, _BODIES)))
         assert all(each.whole for each in heard)
+
+
+def test_libp2p_may_die_and_tunnels_go_on(stage: tuple[Members, Any], model: Path) -> None:
+    """The child is killed in the middle of streams that go by TLS: none notices, and the swarm forms again."""
+    swarm, _ = stage
+    swarm.gateway("gw", backends=[backend(model, placement="split")])
+    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.worker("far", parts=parts(known))
+    swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
+    url = swarm.started["gw"].url
+    (child,) = swarm.children("gw", "transport_libp2p")
+
+    async def kill(pieces: Callable[[int], Awaitable[None]]) -> None:
+        await pieces(30)
+        os.kill(child, signal.SIGKILL)
+
+    def listen(disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None) -> list[Heard]:
+        return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
+
+    before, engines = listen(), swarm.children("gw", "backend_llamacpp.engine")
+    same_whole(listen(kill), before)
+    assert swarm.children("gw", "backend_llamacpp.engine") == engines, (
+        "the split stood on TLS, and had to be loaded again"
+    )
+    assert holders(swarm.get("gw", "/v1/swarm")) == 2
+    # a new machine is found by the new child
+    swarm.worker("near", parts=[part for part in parts(known) if part[1]["use"] != "mdns"])
+    swarm.until("gw", lambda said: set(ways(said)) == {"near", "far"}, seconds=60)
+    assert swarm.children("gw", "transport_libp2p") not in ([], [child])
+
+
+@pytest.mark.skipif(bool(why_no_nat()), reason=why_no_nat() or "packets can be filtered")
+def test_the_way_changes_while_a_stream_runs(stage: tuple[Members, Any], model: Path) -> None:
+    """The port of TLS is closed in the middle of streams: they go on over libp2p, whole and the same."""
+    swarm, _ = stage
+    swarm.gateway("gw", backends=[backend(model, placement="split")])
+    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.worker("far", parts=parts(known))
+    swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
+    assert ways(swarm.get("gw", "/v1/swarm")) == {"far": "tls"}
+    url = swarm.started["gw"].url
+
+    async def close(pieces: Callable[[int], Awaitable[None]]) -> None:
+        await pieces(30)
+        swarm.run(
+            "far",
+            "nft",
+            "add table ip shut; add chain ip shut in { type filter hook input priority 0; };"
+            " add rule ip shut in tcp dport 7479 drop",
+        )
+
+    def listen(disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None) -> list[Heard]:
+        return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
+
+    before = listen()
+    same_whole(listen(close), before)
+    swarm.until("gw", lambda said: ways(said) == {"far": "p2p"} and holders(said) == 2, seconds=30)

@@ -107,6 +107,20 @@ class Members:
         running.process.terminate()
         return running.process.wait(20)
 
+    def children(self, host: str, word: str) -> list[int]:
+        """Return the processes below who was started on *host* whose command has *word* in it."""
+        family = _family(self.started[host].process.pid)[1:]
+        return [pid for pid in family if word in Path(f"/proc/{pid}/cmdline").read_text()]
+
+    def run(self, host: str, *command: str) -> None:
+        """Run *command* on *host*.
+
+        Raises:
+            CalledProcessError: it failed.
+
+        """
+        subprocess.run([*self.site(host).prefix, *command], check=True, capture_output=True)
+
     def get(self, host: str, path: str) -> Any:
         """Return the JSON at *path* of the gateway on *host*, asked on that machine."""
         return self.site(host).inside(lambda: self.started[host].get(path))

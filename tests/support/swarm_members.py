@@ -75,12 +75,23 @@ class Members:
         backends: Sequence[Mapping[str, Any]] = (),
         token: Path | None = None,
         parts: Sequence[tuple[str, Mapping[str, Any]]] | None = None,
+        wait: bool = True,
         **settings: Any,
     ) -> LiveGateway:
-        """Start a gateway on *host* and return it when it answers at all."""
+        """Start a gateway on *host* and return it when it answers at all; unless *wait*, at once."""
         running = self._launch(host, arguments or ("run",), backends, token, parts, settings)
-        self.site(host).inside(lambda: until_ready(running, 60.0, path="/livez"))
+        if wait:
+            self.until_answering(host)
         return running
+
+    def until_answering(self, host: str, *, seconds: float = 90.0) -> None:
+        """Wait until the gateway on *host* answers at all.
+
+        Raises:
+            RuntimeError: it ended, or did not in time; the message has the end of its output.
+
+        """
+        self.site(host).inside(lambda: until_ready(self.started[host], seconds, path="/livez"))
 
     def worker(
         self,

@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 import urllib.request
 from collections import deque
@@ -24,7 +26,7 @@ from sidebyside.contenders import Contender, Settings
 from sidebyside.figures import Row
 
 CONCURRENCIES = (1, 4)
-PARTS = ("speeds", "deaths", "loads")
+PARTS = ("speeds", "ways", "deaths", "loads")
 
 
 def swarm_of(port: int) -> dict[str, Any]:
@@ -87,6 +89,55 @@ async def speeds(settings: Settings, binary: Path, folder: Path, rounds: int, to
             Row("split beside not split", what, "tokens/s", mine, tuple(seen["whole", many]), "higher"),
         ]
     return rows
+
+
+def member(folder: Path) -> str:
+    """Return the configuration of a member of a new swarm on loopback: found by multicast DNS, reached by TLS."""
+    gateway = str(Path(sys.executable).with_name("gateway"))
+    subprocess.run([gateway, "token", "new", "--state-dir", str(folder)], check=True, capture_output=True)
+    return (
+        f'token_file = "{folder}/swarm.token"\n[[transport]]\nuse = "tls"\nlisten = "127.0.0.1:0"\n'
+        'announce = ["127.0.0.1"]\n[ledger]\nuse = "memory"\n[[discovery]]\nuse = "mdns"\ninterfaces = ["127.0.0.1"]'
+    )
+
+
+async def ways(settings: Settings, folder: Path, rounds: int, tokens: int) -> list[Row]:
+    """Measure tokens per second turn about: split over workers reached directly, and by the tunnels of a swarm."""
+    async with AsyncExitStack() as stack:
+        swarm = await asyncio.to_thread(member, folder / "owner")
+        near = [(await stack.enter_async_context(contenders.worker(folder, f"near{n}")))[0] for n in range(2)]
+        for number in range(2):
+            await stack.enter_async_context(contenders.worker(folder, f"far{number}", swarm=swarm))
+        places = [folder / name for name in ("direct", "tunnels")]
+        for place in places:
+            place.mkdir()
+        direct = await stack.enter_async_context(contenders.gateway(settings, places[0], workers=near))
+        tunnels = await stack.enter_async_context(contenders.gateway(settings, places[1], swarm=swarm))
+        for each in (direct, tunnels):
+            await whole_again(each)
+        sides = deque((("direct", direct), ("tls", tunnels)))
+        seen: dict[tuple[str, int], list[float]] = {}
+        for side, contender in sides:
+            await throughput.measure(contender, 1, 8, f"warm/{side}")
+        for number in range(rounds):
+            for side, contender in sides:
+                for many in CONCURRENCIES:
+                    speed = await throughput.measure(contender, many, tokens, f"{number}/{many}")
+                    seen.setdefault((side, many), []).append(speed)
+                    print(f"round {number + 1}, {side}: {speed:.1f} tokens/s with {many} at once", flush=True)
+            sides.rotate(-1)
+    return [
+        Row(
+            "split by TLS beside split directly",
+            f"{many} chat{'s' if many > 1 else ''} at once",
+            "tokens/s",
+            tuple(seen["tls", many]),
+            tuple(seen["direct", many]),
+            "higher",
+            0.95,
+        )
+        for many in CONCURRENCIES
+    ]
 
 
 async def deaths(settings: Settings, folder: Path, rounds: int) -> list[Row]:
@@ -176,6 +227,10 @@ async def measure(settings: Settings, binary: Path, rounds: int, tokens: int, pa
         rows: list[Row] = []
         if "speeds" in parts:
             rows += await speeds(settings, binary, folder, rounds, tokens)
+        if "ways" in parts:
+            place = folder / "ways"
+            place.mkdir()
+            rows += await ways(settings, place, rounds, tokens)
         if "deaths" in parts:
             rows += await deaths(settings, folder, rounds)
         if "loads" in parts:

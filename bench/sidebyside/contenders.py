@@ -68,11 +68,12 @@ def processor_seconds(pid: int) -> float:
 
 @asynccontextmanager
 async def gateway(
-    settings: Settings, folder: Path, *, exact: bool = True, workers: Sequence[str] = ()
+    settings: Settings, folder: Path, *, exact: bool = True, workers: Sequence[str] = (), swarm: str = ""
 ) -> AsyncGenerator[Contender]:
     """Run ``gateway run`` with a config file that serves the model by llama.cpp; *exact* is the option.
 
-    With *workers*, addresses, the model is split over them and this machine.
+    With *workers*, addresses, the model is split over them and this machine; with *swarm*, the text of a member's
+    configuration, over those that are found in it.
     """
     table = {
         "use": "llamacpp",
@@ -87,20 +88,22 @@ async def gateway(
         "type_v": settings.kv_type,
         "exact": exact,
     }
-    async with run_gateway([table], folder, workers) as contender:
+    async with run_gateway([table], folder, workers, swarm) as contender:
         yield contender if exact else msgspec.structs.replace(contender, name="gateway, exact = false")
 
 
 @asynccontextmanager
 async def run_gateway(
-    backends: Sequence[Mapping[str, object]], folder: Path, workers: Sequence[str] = ()
+    backends: Sequence[Mapping[str, object]], folder: Path, workers: Sequence[str] = (), swarm: str = ""
 ) -> AsyncGenerator[Contender]:
-    """Run ``gateway run`` in *folder* with the given backends, split over *workers* if there are any."""
+    """Run ``gateway run`` in *folder* with the given backends, split over *workers*, or a *swarm*, if there are any."""
     port = _free_port()
     lines = ["[gateway]", f'listen = "127.0.0.1:{port}"', f'state_dir = "{folder}"', 'log_format = "json"']
     if workers:
         listed = msgspec.json.encode(list(workers)).decode()
         lines += ['placement = "split"', "[[discovery]]", 'use = "static"', f"workers = {listed}"]
+    if swarm:
+        lines += ['placement = "split"', swarm]
     for table in backends:
         # A JSON string or number is a TOML one, too.
         lines += ["[[backend]]", *(f"{key} = {msgspec.json.encode(value).decode()}" for key, value in table.items())]
@@ -123,13 +126,20 @@ async def llama_server(settings: Settings, binary: Path, folder: Path, *more: st
 
 
 @asynccontextmanager
-async def worker(folder: Path, name: str, listen: str = "127.0.0.1:0") -> AsyncGenerator[tuple[str, int]]:
+async def worker(
+    folder: Path, name: str, listen: str = "127.0.0.1:0", *, swarm: str = ""
+) -> AsyncGenerator[tuple[str, int]]:
     """Run ``gateway worker llama-cpp-rpc`` with one thread; yield its address and process.
 
-    Its state, and so its tensor cache, is the folder *name* of *folder*.
+    Its state, and so its tensor cache, is the folder *name* of *folder*.  With *swarm*, the text of a member's
+    configuration, it offers itself there.
     """
     command = [str(Path(sys.executable).with_name("gateway")), "worker", "llama-cpp-rpc", "--listen", listen]
     command += ["--threads", "1", "--state-dir", str(folder / name), "--json"]
+    if swarm:
+        file = folder / f"{name}.toml"
+        file.write_text(f"[gateway]\n{swarm}\n")
+        command += ["--config", str(file)]
     with (folder / f"{name}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=log)
     try:

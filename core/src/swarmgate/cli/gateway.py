@@ -10,6 +10,7 @@ _VERBS = {
     "run": Verb("swarmgate.cli.run", "run", "Serve the configured models over HTTP."),
     "federated": Verb("swarmgate.cli.federated", "federated", "Serve what other gateways serve, with no model here."),
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
+    "status": Verb("swarmgate.cli.status", "status", "Show the running gateway, its models, and every node it knows."),
     "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
     "drain": Verb("swarmgate.cli.drain", "drain", "Send nothing new to a node of the running gateway."),
     "explain": Verb("swarmgate.cli.explain", "explain", "Show why requests went where they went."),

@@ -38,7 +38,8 @@ def swarm(
 
 
 def a_model(**fields: Any) -> PlacedModel:
-    return PlacedModel(**{"name": "m", "backend": "b", "placement": "auto", "ready": True, **fields})
+    given: dict[str, Any] = {"name": "m", "backend": "b", "placement": "auto", "ready": True}
+    return PlacedModel(**(given | fields))
 
 
 HALVES = [

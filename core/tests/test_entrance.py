@@ -67,7 +67,7 @@ class House:
         self.said: list[Announcement] = []
         self.serving, self.ended = anyio.Event(), anyio.Event()
         self.wish: MemoryObjectSendStream[object] | None = None
-        given = {"p2p": True, "token": TOKEN.text, "federated": True, "name": "home", **settings}
+        given: dict[str, Any] = {"p2p": True, "token": TOKEN.text, "federated": True, "name": "home", **settings}
         self.blueprint = Blueprint(
             Settings(listen="127.0.0.1:0", state_dir=str(tmp_path / "state"), **given),
             (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio
@@ -96,12 +97,17 @@ async def test_who_is_gone_is_noticed_at_once() -> None:
                     await anext(reports)
 
 
+async def wait(reports: AsyncIterator[dict[str, str]]) -> None:
+    async for _ in reports:
+        pass
+
+
 async def test_a_closed_connection_alone_is_no_death() -> None:
     """Servers close connections that idle; the next one is answered."""
     gateway, patient = Gateway(), Knocking(every_seconds=60, patience_seconds=60)
     async with gateway.open() as endpoint, patient.watch(endpoint) as reports, anyio.create_task_group() as tasks:
         assert await anext(reports) == {}
-        tasks.start_soon(anext, reports)
+        tasks.start_soon(wait, reports)
         await gateway.hang_up()
         await gateway.until_knocks(2)
         assert gateway.connections == 2

@@ -12,8 +12,10 @@ from swarmgate.chat import ModelCard
 from swarmgate.nouns import Health, Loan, Worker
 from swarmgate.sizes import numberless
 from swarmgate.split import SplitPlan
+from swarmgate.swarm.facts import PassFacts
 
 _FULL = 100
+_TOKEN_FILE = "swarm.token"  # noqa: S105  # the name of a file
 _GIGABYTE = 1_000_000_000
 
 
@@ -111,6 +113,38 @@ class Lending:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """In which swarm this gateway is, and how others come in; the token itself is nowhere in it.
+
+    *show* is the command that prints it here, empty where it was given to this gateway.
+    """
+
+    facts: PassFacts
+    node: str
+    show: str = ""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Return what is typed on other machines that join, and before it what writes the token's file here."""
+        if self.facts.kind == "invite":
+            return ()
+        return (
+            *([f"{self.show} > {_TOKEN_FILE}"] if self.show else []),
+            f"gateway worker llama-cpp-rpc --token-file {_TOKEN_FILE}",
+            f"gateway run --federated --token-file {_TOKEN_FILE}",
+        )
+
+    def __str__(self) -> str:
+        told = f"in the swarm {self.facts.swarm} as {self.node}"
+        if not self.commands:
+            return f"{told}, invited as a {self.facts.role}\n"
+        here = "write the token's file here, bring it there, and join" if self.show else "join with the token in a file"
+        lines = "".join(f"  {command}\n" for command in self.commands)
+        single = "`gateway token invite` prints an invite for one machine, which can be revoked"
+        return f"{told}; other machines {here}:\n\n{lines}\n  {single}\n"
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The gateway stops; *answers* under way get up to *seconds* to finish."""
 
@@ -143,5 +177,5 @@ def _where(worker: Worker | None) -> str:
     return "here" if worker is None else f"on {worker.offer.name}"
 
 
-Announcement = Progress | Serving | Lending | Warned | Stopping
+Announcement = Progress | Serving | Joined | Lending | Warned | Stopping
 Announce = Callable[[Announcement], None]

@@ -77,6 +77,7 @@ from swarmgate.swarm.entries import Entry, Heard, open_entry, sign_entry
 from swarmgate.swarm.membership import Membership, Revocations
 from swarmgate.swarm.peerids import peer_id, public_key_of
 from swarmgate.swarm.replica import Received, Replica
+from swarmgate.swarm.revoked import keep_revocation
 
 __all__ = [
     "GATEWAY",
@@ -170,6 +171,7 @@ __all__ = [
     "encode_frame",
     "free_memory",
     "hookimpl",
+    "keep_revocation",
     "open_entry",
     "parse_size",
     "peer_id",

@@ -11,7 +11,7 @@ from swarmgate.swarm.token import Invite, Token, read_pass
 
 _REMEDY = (
     "give it one with --token-file FILE or TOKEN=...: on a gateway of the swarm `gateway token show` prints the token,"
-    " `gateway token invite` an invite for one machine"
+    " `gateway token invite` an invite for one machine (`gateway token new` begins a swarm of its own)"
 )
 
 

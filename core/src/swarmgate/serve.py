@@ -6,6 +6,7 @@ for the whole process.
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 from collections.abc import AsyncIterator, Generator
@@ -18,7 +19,7 @@ import structlog
 import uvicorn
 from litestar.types import ASGIApp
 
-from swarmgate.announcements import Announce, Progress, Serving, Stopping, Warned
+from swarmgate.announcements import Announce, Joined, Progress, Serving, Stopping, Warned
 from swarmgate.assembly import Assembly, assemble
 from swarmgate.background import background
 from swarmgate.config.blueprint import Blueprint
@@ -33,6 +34,9 @@ from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
 from swarmgate.parts import BACKEND
 from swarmgate.roster import Swarm
+from swarmgate.swarm.facts import facts_of
+from swarmgate.swarm.revoked import keep_revocation
+from swarmgate.swarm.token import Invite, Token
 
 _log = structlog.get_logger("swarmgate.serve")
 _RELEASE = version("swarmgate-core")
@@ -138,7 +142,10 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
     records = Records(settings.kept_requests)
     door = Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm, records)
     if way_in is not None:
-        door.tunnels, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
+        door.member_ports, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
+    door.ticket, membership = assembly.identity.ticket, assembly.identity.membership
+    if membership is not None:
+        door.revoke = partial(keep_revocation, settings.state_path(), membership)
     return door
 
 
@@ -170,6 +177,16 @@ async def _introduce(assembly: Assembly, url: str, keys: bool, announce: Announc
     cards = tuple(card for card in assembly.dispatcher.models() if assembly.dispatcher.health(card.name).ready)
     _log.info("serve.ready", models=[card.name for card in cards])
     announce(Serving(url, cards, keys))
+    if assembly.identity.ticket is not None:
+        announce(_joined(assembly, assembly.identity.ticket))
+
+
+def _joined(assembly: Assembly, ticket: Token | Invite) -> Joined:
+    blueprint = assembly.blueprint
+    show = "" if blueprint.settings.token else "gateway token show"
+    if show and blueprint.origins.get("state_dir") == "--state-dir":
+        show += f" --state-dir {shlex.quote(str(blueprint.settings.state_path()))}"
+    return Joined(facts_of(ticket), assembly.node.id, show)
 
 
 async def _close(door: Door, server: Server, wishes: AsyncIterator[object], drain_seconds: float) -> None:

@@ -10,14 +10,14 @@ from swarmgate.cli import main
 from swarmgate.cli.gateway import main as same_main
 
 Gateway = Callable[..., subprocess.CompletedProcess[str]]
-TOKEN = """
+GREETING = """
 import click
 from swarmgate.api import hookimpl
 
 
-@click.command(help="Make a token.")
-def token():
-    click.echo("a token")
+@click.command(help="Say hello.")
+def greet():
+    click.echo("hello")
 
 @click.command()
 def run():
@@ -25,7 +25,7 @@ def run():
 
 @hookimpl
 def swarmgate_commands():
-    return [token, run]
+    return [greet, run]
 """
 
 
@@ -86,11 +86,11 @@ def test_help_is_quick(gateway: Gateway) -> None:
 
 def test_plugins_commands_stand_beside_ours(gateway: Gateway, outsider: Callable[..., Path]) -> None:
     """They are listed with whose they are, and run; but none takes the place of one of ours."""
-    site = outsider("acme-token", TOKEN)
+    site = outsider("acme-greeting", GREETING)
     shown = gateway("--help", path=site).stdout
-    assert "Make a token. (acme-token 1.2.3)" in " ".join(shown.split())
+    assert "Say hello. (acme-greeting 1.2.3)" in " ".join(shown.split())
     assert shown.count("\n  run ") == 1
-    assert gateway("token", path=site).stdout == "a token\n"
+    assert gateway("greet", path=site).stdout == "hello\n"
     assert "Serve the configured models" in gateway("run", "--help", path=site).stdout
 
 

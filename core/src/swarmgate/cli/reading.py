@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from swarmgate.config.blueprint import Blueprint, draw
+from swarmgate.config.blueprint import Blueprint, draw, draw_settings
 from swarmgate.config.layers import PREFIX, Sources, gather
 from swarmgate.config.settings import Settings
 from swarmgate.config.tickets import VARIABLES
@@ -55,6 +55,17 @@ def swarm_options(command: CommandT) -> CommandT:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def settings_of(file: str | None, flags: Mapping[str, Any]) -> tuple[Settings, str]:
+    """Return the gateway's own settings, and where a token was given; empty if none was.
+
+    Raises:
+        FaultyConfig: with everything that is wrong with them.
+
+    """
+    settings, origins = draw_settings(gather(flags, os.environ, config=file))
+    return settings, origins["token"] if settings.token else ""
 
 
 def forget_token(settings: Settings) -> None:

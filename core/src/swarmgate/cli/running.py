@@ -109,6 +109,12 @@ def asked(settings: Settings, path: str, kind: type[KindT], *, able: str, order:
     return document
 
 
+def reason_of(said: Said) -> str:
+    """Return why what was *said* is a refusal, as far as it says."""
+    refusal = _read(said.body, _Refusal)
+    return said.fault or (refusal.error.message if refusal is not None else f"status {said.status}")
+
+
 def _why_nothing(said: Said, able: str) -> str:
     refusal = _read(said.body, _Refusal)
     if said.fault:

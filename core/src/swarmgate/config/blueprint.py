@@ -31,7 +31,7 @@ from swarmgate.parts import (
 )
 from swarmgate.plugins import Catalogue, Entry
 
-__all__ = ["DEFAULT", "Blueprint", "Choice", "draw", "draw_worker"]
+__all__ = ["DEFAULT", "Blueprint", "Choice", "draw", "draw_settings", "draw_worker"]
 
 #: What serves the files of ``--model``.
 _MODEL_PART = "llamacpp"
@@ -70,6 +70,20 @@ def draw_worker(
     return _Draft(sources, catalogue, read).finish_worker(name, flags)
 
 
+def draw_settings(sources: Sources, *, read: KeyReader = read_keys) -> tuple[Settings, Mapping[str, str]]:
+    """Return the settings that *sources* ask for, and where each came from; what is said of parts is not looked at.
+
+    Raises:
+        FaultyConfig: with every fault there is in the settings.
+
+    """
+    draft = _Draft(sources, Catalogue({}), read)
+    settings, origins = draft.settings()
+    if draft.faults:
+        raise FaultyConfig(draft.faults)
+    return settings, origins
+
+
 class _Draft:
     """A blueprint in the making: what was found wrong so far is in *faults*."""
 
@@ -84,7 +98,7 @@ class _Draft:
 
     def finish(self) -> Blueprint:
         self._tables_are_known()
-        settings, origins = self._settings()
+        settings, origins = self.settings()
         nodes = tuple(self._nodes(settings))
         choices: list[Choice] = []
         for slot in SLOTS:
@@ -98,7 +112,7 @@ class _Draft:
 
     def finish_worker(self, name: str, flags: Mapping[str, Any]) -> Blueprint:
         self._tables_are_known()
-        settings, origins = self._settings()
+        settings, origins = self.settings()
         choices = [choice for slot in _WORKERS_SWARM for choice in self._fill(slot)] if settings.p2p else []
         lent = self._lend(name, Sources(flags=flags))
         if self.faults or lent is None:
@@ -132,7 +146,7 @@ class _Draft:
                     remedy = f"it belongs below [{_SETTINGS}]"
                 self._fault(layer.place.at(name), f"{what}; {remedy}")
 
-    def _settings(self) -> tuple[Settings, dict[str, str]]:
+    def settings(self) -> tuple[Settings, dict[str, str]]:
         given = self.settings_given
         for layer in reversed(self.sources.files):
             table = layer.data.get(_SETTINGS, {})

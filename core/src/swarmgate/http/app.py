@@ -14,7 +14,9 @@ from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
 from swarmgate.http.openapi import openapi_route
+from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
+from swarmgate.http.revoking import revoke_route
 from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
 from swarmgate.http.swarm import swarm_route
@@ -42,11 +44,13 @@ def application(door: Door) -> ASGIApp:
             *api_routes(door),
             swarm_route(door),
             drain_route(door),
+            revoke_route(door),
+            token_route(door),
             *request_routes(door),
             *standing_routes(door),
             openapi_route(door),
         ],
-        middleware=[guarded_by(Keyring(door.limits.api_keys, tunnels=door.tunnels, examiner=door.examiner))],
+        middleware=[guarded_by(Keyring(door.limits.api_keys, tunnels=door.member_ports, examiner=door.examiner))],
         exception_handlers={Exception: _told},
         cors_config=CORSConfig(allow_origins=origins, expose_headers=list(_EXPOSED)) if origins else None,
         openapi_config=None,

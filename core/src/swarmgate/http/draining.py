@@ -8,12 +8,12 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from swarmgate.errors import RequestError, Unauthorized
+from swarmgate.errors import RequestError
 from swarmgate.http.door import Door
+from swarmgate.http.operators import admit_operator
 from swarmgate.http.routes import json
 from swarmgate.http.wire.reading import Body, read
 from swarmgate.http.wire.swarm import Drained
-from swarmgate.listening import is_here
 
 
 class DrainBody(Body, kw_only=True):
@@ -35,8 +35,7 @@ def drain_route(door: Door) -> HTTPRouteHandler:
 
     @post("/v1/swarm/drain", status_code=200)
     async def drain(request: Request[Any, Any, Any]) -> Response[bytes]:
-        if not door.limits.api_keys and not (request.client and is_here(request.client.host)):
-            raise Unauthorized("without API keys only this machine itself may drain nodes; set api_keys in [gateway]")
+        admit_operator(door, request, to="drain nodes")
         body = read(await request.body(), DrainBody)
         meant = door.dispatcher.drain(body.node, wanted=body.drain)
         if not meant:

@@ -13,6 +13,7 @@ from swarmgate.http.draining import DrainBody
 from swarmgate.http.faults import ErrorDocument
 from swarmgate.http.keys import OPEN_PATHS
 from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
+from swarmgate.http.revoking import RevokeBody, Revoked
 from swarmgate.http.routes import READ, json
 from swarmgate.http.standing import Alive, Loading, Readiness, Version
 from swarmgate.http.wire.chat import ChatBody
@@ -46,6 +47,8 @@ _STRUCTS: tuple[type, ...] = (
     SwarmDocument,
     DrainBody,
     Drained,
+    RevokeBody,
+    Revoked,
     RequestList,
     RequestDocument,
     TokenizeBody,
@@ -56,7 +59,7 @@ _STRUCTS: tuple[type, ...] = (
 _ERRORS = {
     400: "The request is at fault; `param` names the field.",
     401: "API keys are configured and the request has none of them.",
-    404: "No such model, request or path.",
+    404: "No such model, request or path, or no swarm.",
     413: "The body is longer than this gateway reads.",
     415: "The body is compressed.",
     429: "Too many requests wait already; come back after `Retry-After`.",
@@ -146,6 +149,9 @@ def _paths() -> _Json:
             500,
         ),
         "/v1/swarm/drain": _posted("drain", "Send nothing new to a node, or again.", DrainBody, _content(Drained)),
+        "/v1/swarm/revoke": _posted("revoke", "Take a member out of the swarm.", RevokeBody, _content(Revoked)),
+        "/p2p/token": _token("token"),
+        "/api/p2p/token": _token("localai_token"),
         "/v1/requests": _read(
             "requests",
             "List the latest requests, the newest first.",
@@ -200,6 +206,11 @@ def _paths() -> _Json:
             500,
         ),
     }
+
+
+def _token(operation: str) -> _Json:
+    text: _Json = {"text/plain": {"schema": {"type": "string"}}}
+    return _read(operation, "Give the token that lets machines into the swarm.", {200: ("It.", text)}, 401, 404, 500)
 
 
 def _posted(operation: str, summary: str, body: type, content: _Json, *, session: bool = False) -> _Json:

@@ -76,6 +76,25 @@ def examine(certificate: bytes, authority: bytes, *, now: float) -> Peer:
         WireError: it is no certificate, not of this swarm, not good at *now*, or says what does not fit together.
 
     """
+    peer, begin = _read(certificate, authority)
+    if not begin <= now <= peer.until:
+        how = "ended" if now > peer.until else "begins later; compare the clocks of the two machines"
+        raise WireError(f"the certificate of {peer.id} {how}")
+    return peer
+
+
+def peer_of(certificate: bytes, authority: bytes) -> Peer:
+    """Return whom *certificate* is about, as :func:`examine` does, whether or not it has ended.
+
+    Raises:
+        WireError: it is no certificate, not of this swarm, or says what does not fit together.
+
+    """
+    return _read(certificate, authority)[0]
+
+
+def _read(certificate: bytes, authority: bytes) -> tuple[Peer, float]:
+    """Return whom *certificate* is about, and when it begins."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.x509.oid import NameOID
@@ -97,10 +116,8 @@ def examine(certificate: bytes, authority: bytes, *, now: float) -> Peer:
     if names.get(NameOID.COMMON_NAME) != peer or role not in get_args(Role):
         raise WireError("a certificate says who it is about in another way than this version understands")
     begin, end = read.not_valid_before_utc.timestamp(), read.not_valid_after_utc.timestamp()
-    if not begin <= now <= end:
-        how = "ended" if now > end else "begins later; compare the clocks of the two machines"
-        raise WireError(f"the certificate of {peer} {how}")
-    return Peer(id=peer, role=cast("Role", role), public_key=raw, serial=read.serial_number, until=end)
+    about = Peer(id=peer, role=cast("Role", role), public_key=raw, serial=read.serial_number, until=end)
+    return about, begin
 
 
 def authority_key(certificate: bytes) -> bytes:

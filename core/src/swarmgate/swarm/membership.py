@@ -18,10 +18,13 @@ _REMEMBERED = 1024
 
 
 class Revocations:
-    """Peers whose certificates no longer count, whatever they say.  Who needs to know at once, listens."""
+    """Peers whose certificates no longer count, whatever they say.  Who needs to know at once, listens.
+
+    With each peer goes the signed entry that says so, to be passed on; empty if nobody gave it.
+    """
 
     def __init__(self, peers: Iterable[NodeId] = ()) -> None:
-        self._peers = set(peers)
+        self._peers = dict.fromkeys(peers, b"")
         self._listeners: list[Callable[[NodeId], None]] = []
 
     def __repr__(self) -> str:
@@ -35,10 +38,19 @@ class Revocations:
         """Return who is revoked."""
         return frozenset(self._peers)
 
-    def add(self, peer: NodeId) -> None:
-        """Revoke *peer* from now on, and tell who listens."""
+    @property
+    def entries(self) -> tuple[bytes, ...]:
+        """Return the entries by which they were revoked, the oldest first."""
+        return tuple(entry for entry in self._peers.values() if entry)
+
+    def entry(self, peer: NodeId) -> bytes:
+        """Return the entry by which *peer* was revoked, empty if there is none."""
+        return self._peers.get(peer, b"")
+
+    def add(self, peer: NodeId, entry: bytes = b"") -> None:
+        """Revoke *peer* from now on, as *entry* says, and tell who listens."""
         if peer not in self._peers:
-            self._peers.add(peer)
+            self._peers[peer] = entry
             for listener in tuple(self._listeners):
                 listener(peer)
 

@@ -8,10 +8,14 @@ count here, and is left where it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio.to_thread
 import msgspec
 
 from swarmgate.errors import ConfigError, WireError
@@ -19,6 +23,7 @@ from swarmgate.nouns import NodeId
 from swarmgate.swarm.entries import LARGEST, Entry, open_entry, sign_entry
 from swarmgate.swarm.kept import write_whole
 from swarmgate.swarm.membership import Membership
+from swarmgate.swarm.peerids import public_key_of
 
 FILE = "revocations"
 _VERSION = 1
@@ -49,7 +54,7 @@ def load(state_dir: Path, membership: Membership) -> list[bytes]:
     # all are read before the first counts: who revokes others may be revoked later, and what it said until then stands
     known = tuple(_genuine(membership, _read(state_dir)))
     for revocation in known:
-        membership.revocations.add(revocation.peer)
+        membership.revocations.add(revocation.peer, revocation.data)
     return [revocation.data for revocation in known]
 
 
@@ -57,22 +62,41 @@ def add(state_dir: Path, membership: Membership, data: bytes) -> NodeId:
     """Keep the entry *data*, which revokes somebody, and have it count from now on; return who is revoked.
 
     Raises:
-        WireError: it is no revocation by an owner of this swarm, or there are too many already.
-        ConfigError: it cannot be kept.
+        WireError: it is no revocation by an owner of this swarm; or there are too many to keep it, but it counts.
+        ConfigError: it cannot be kept, but it counts.
 
     """
-    revoked = _revoked(membership, data)
-    entries = _read(state_dir)
-    kept = {revocation.peer for revocation in _genuine(membership, entries)}
-    if revoked not in kept:
-        if len(entries) >= MOST:
-            raise WireError(f"{MOST} peers are revoked already; make a new token with `gateway token rotate`")
-        try:
-            write_whole(state_dir / FILE, encode((*entries, data)))
-        except OSError as error:
-            raise ConfigError(f"{state_dir / FILE} cannot be written: {error.strerror or error}") from None
-    membership.revocations.add(revoked)
+    revoked = revoked_by(membership, data)
+    try:
+        if revoked not in membership.revocations:
+            _append(state_dir, data)
+    finally:
+        membership.revocations.add(revoked, data)
     return revoked
+
+
+async def keep_revocation(state_dir: Path, membership: Membership, data: bytes) -> NodeId:
+    """Do what :func:`add` does, from within a loop, which the disk does not keep waiting."""
+    revoked = revoked_by(membership, data)
+    new = revoked not in membership.revocations
+    membership.revocations.add(revoked, data)
+    if new:
+        await anyio.to_thread.run_sync(_append, state_dir, data)
+    return revoked
+
+
+def revoked_by(membership: Membership, data: bytes) -> NodeId:
+    """Return whom the entry *data* revokes.
+
+    Raises:
+        WireError: it is no revocation by an owner of this swarm.
+
+    """
+    entry = open_entry(membership, data).entry
+    if entry.kind != "revoke":
+        raise WireError(f"expected a revocation, found an entry of the kind {entry.kind}")
+    public_key_of(entry.revoked)
+    return entry.revoked
 
 
 def revoke(membership: Membership, peer: NodeId) -> bytes:
@@ -108,6 +132,36 @@ def decode(content: bytes) -> tuple[bytes, ...]:
     return book.entries
 
 
+def _append(state_dir: Path, data: bytes) -> None:
+    file = state_dir / FILE
+    try:
+        with _alone(state_dir):
+            entries = _read(state_dir)
+            if data in entries:
+                return
+            if len(entries) >= MOST:
+                raise WireError(f"{MOST} peers are revoked already; make a new token with `gateway token rotate`")
+            write_whole(file, encode((*entries, data)))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
+def _alone(state_dir: Path) -> Generator[None]:
+    """Keep other processes of ours out of the file for as long: a gateway and the command may write at once."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    folder = os.open(state_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _read(state_dir: Path) -> tuple[bytes, ...]:
     file = state_dir / FILE
     try:
@@ -124,13 +178,6 @@ def _read(state_dir: Path) -> tuple[bytes, ...]:
 def _genuine(membership: Membership, entries: Iterable[bytes]) -> Iterable[Revocation]:
     for data in entries:
         try:
-            yield Revocation(_revoked(membership, data), data)
+            yield Revocation(revoked_by(membership, data), data)
         except WireError:
             continue  # another swarm's, such as from before the token was made anew
-
-
-def _revoked(membership: Membership, data: bytes) -> NodeId:
-    entry = open_entry(membership, data).entry
-    if entry.kind != "revoke":
-        raise WireError(f"expected a revocation, found an entry of the kind {entry.kind}")
-    return entry.revoked

@@ -63,6 +63,11 @@ $(STAMPS)/demo: requirements/demo.txt $(STAMPS)/runtime
 	@$(INSTALL) -r $<
 	@touch $@
 
+$(STAMPS)/fuzz: requirements/fuzz.txt $(STAMPS)/runtime
+	@echo "· installing the fuzzer"
+	@$(INSTALL) -r $<
+	@touch $@
+
 ##### Using it
 
 .PHONY: run
@@ -71,7 +76,7 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 
 ##### Checking it
 
-.PHONY: test test-fast check fix bench bench-split bench-routers bench-uneven bench-swarm simulate soak
+.PHONY: test test-fast check fix fuzz bench bench-split bench-routers bench-uneven bench-swarm simulate soak
 test: setup setup-engine ## Run all tests
 	@$(BIN)/pytest $(ARGS)
 
@@ -90,6 +95,9 @@ check: setup ## Check form, types, imports and pins
 fix: setup ## Format, and mend what can be mended by machine
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+fuzz: setup $(STAMPS)/fuzz ## Throw bytes at whatever reads a stranger's (ARGS="--seconds 60 token"; two minutes)
+	@$(BIN)/python scripts/fuzz.py $(ARGS)
 
 bench: setup setup-engine ## Measure against llama-server (minutes; docs/benchmarks.md)
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -4,10 +4,13 @@ import shlex
 
 import msgspec
 import pytest
-from swarmgate.announcements import Progress, Serving, Stopping, Warned
+from swarmgate.announcements import Joined, Progress, Serving, Stopping, Warned
 from swarmgate.chat import ModelCard
 from swarmgate.nouns import Health
 from swarmgate.split import Portion, Share, SplitPlan
+from swarmgate.swarm.facts import facts_of
+from swarmgate.swarm.membership import invite
+from swarmgate.swarm.token import Token
 from swarmgate.testing import a_worker
 
 _URL = "http://127.0.0.1:8080"
@@ -104,3 +107,26 @@ def test_warnings_and_the_end() -> None:
     assert str(Stopping(answers=0, seconds=10)) == "stopping"
     assert "up to 10 s for 1 answer to finish" in str(Stopping(answers=1, seconds=10))
     assert "2 answers" in str(Stopping(answers=2, seconds=0.5))
+
+
+def test_joining_is_told_by_commands_that_have_no_secret() -> None:
+    """Where the token is kept here, the first writes it into a file; one that was given is in a file already."""
+    token = Token(bytes(32))
+    joined = Joined(facts_of(token), "12D3KooWme", "gateway token show --state-dir s")
+    assert joined.commands[0] == "gateway token show --state-dir s > swarm.token"
+    assert [command.partition(" --token-file")[0] for command in joined.commands[1:]] == [
+        "gateway worker llama-cpp-rpc",
+        "gateway run --federated",
+    ]
+    assert all(f"  {command}\n" in str(joined) for command in joined.commands)
+    given = Joined(facts_of(token), "12D3KooWme")
+    assert given.commands == joined.commands[1:]
+    assert token.text not in str(joined) + repr(joined)
+
+
+def test_who_was_invited_lets_nobody_else_in() -> None:
+    """It is told its role, and no commands."""
+    facts = facts_of(invite(Token(bytes(32)), "node", days=1, key=bytes(32), now=1_600_000_000.0))
+    joined = Joined(facts, "12D3KooWme")
+    assert joined.commands == ()
+    assert str(joined) == f"in the swarm {facts.swarm} as 12D3KooWme, invited as a node\n"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import pytest
 from swarmgate.announcements import Announcement, Lending, Stopping, Warned
 from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.config.settings import Settings
+from swarmgate.contracts import Ledger
 from swarmgate.errors import ConfigError, EngineError, PluginError
+from swarmgate.ledger import MemoryLedger
 from swarmgate.lending import run_until
-from swarmgate.nouns import Endpoint, Loan
-from swarmgate.parts import WORKER, NoOptions, Part, PartContext
+from swarmgate.nouns import LLAMA_RPC, Endpoint, Loan, Offer
+from swarmgate.parts import DISCOVERY, LEDGER, TRANSPORT, WORKER, NoOptions, Part, PartContext, Slot
 from swarmgate.swarm.token import Token
+from swarmgate.testing import FakeTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +53,7 @@ class Shed:
         return Blueprint(Settings(state_dir=str(folder), name="n1", **settings), (choice,))
 
 
-async def run(shed: Shed, folder: Path, **settings: Any) -> list[Announcement]:
+async def run(shed: Shed, folder: Path, *choices: Choice, **settings: Any) -> list[Announcement]:
     """Let *shed* lend until it has said so, and return all that was announced."""
     said: list[Announcement] = []
     wish, wishes = anyio.create_memory_object_stream[object](1)
@@ -60,7 +64,8 @@ async def run(shed: Shed, folder: Path, **settings: Any) -> list[Announcement]:
             wish.send_nowait(None)
 
     with wish, wishes, anyio.fail_after(10):
-        await run_until(wishes, shed.blueprint(folder / "state", **settings), announce=announce)
+        drawn = shed.blueprint(folder / "state", **settings)
+        await run_until(wishes, replace(drawn, choices=(*choices, *drawn.choices)), announce=announce)
     return said
 
 
@@ -123,11 +128,70 @@ async def test_what_would_not_start_is_told_as_it_is(tmp_path: Path) -> None:
 async def test_a_worker_joins_by_the_token_and_makes_none(tmp_path: Path) -> None:
     """The lender has its membership; a worker of no swarm has none, and one without a token says what to do."""
     shed, token = Shed(), Token.make()
+    book = choice(LEDGER, MemoryLedger())
     await run(shed, tmp_path)
     assert shed.context is not None
     assert shed.context.membership is None
-    await run(shed, tmp_path, p2p=True, token=token.text)
+    await run(shed, tmp_path, book, p2p=True, token=token.text)
     assert shed.context.membership is not None
     assert (shed.context.membership.id, shed.context.membership.role) == (shed.context.node.id, "owner")
     with pytest.raises(ConfigError, match="has no token of a swarm yet"):
         await run(shed, tmp_path, p2p=True)
+
+
+def choice(slot: Slot[Any], thing: object) -> Choice:
+    @asynccontextmanager
+    async def opened(options: NoOptions, context: PartContext) -> AsyncGenerator[Any]:
+        yield thing
+
+    return Choice(slot, Part("made-up", "For a test.", NoOptions, opened), NoOptions())
+
+
+class Hearing:
+    """A discovery that notes which ledger it may write in."""
+
+    def __init__(self) -> None:
+        self.ledger: Ledger | None = None
+
+    async def run(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        await anyio.sleep_forever()
+
+
+async def test_a_member_s_loan_is_offered_to_its_swarm(tmp_path: Path) -> None:
+    """With the loan's labels, at addresses for members; the offer and the addresses go with the worker."""
+    ledger, fake, plain, hearing = MemoryLedger(), FakeTransport(), FakeTransport(scheme="tcp"), Hearing()
+    shed, token, offers = Shed("0.0.0.0"), Token.make(), list[Offer]()  # noqa: S104 -- announced, not bound
+    base = shed.blueprint(tmp_path, p2p=True, token=token.text)
+    parts = (choice(TRANSPORT, plain), choice(TRANSPORT, fake), choice(LEDGER, ledger), choice(DISCOVERY, hearing))
+    choices = tuple(replace(each, part=replace(each.part, name=f"p{i}")) for i, each in enumerate(parts))
+    wish, wishes = anyio.create_memory_object_stream[object](1)
+
+    async def look() -> None:
+        async with ledger.watch(LLAMA_RPC) as sets:
+            async for found in sets:
+                if found:
+                    offers.extend(found)
+                    await wish.send(None)
+                    return
+
+    with wish, wishes, anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look)
+            await run_until(wishes, Blueprint(base.settings, (*choices, *base.choices)), announce=lambda _: None)
+    (offer,) = offers
+    assert (offer.name, offer.service) == ("n1:50052", LLAMA_RPC)
+    assert shed.context is not None
+    assert offer.node == shed.context.node.id
+    assert offer.labels == {"memory_bytes": "2500000000", "devices": "CPU"}
+    assert offer.addresses == ("fake://llama-rpc/127.0.0.1:50052",)
+    assert offer.sequence >= 1 << 32
+    assert hearing.ledger is ledger
+    assert (ledger.offers(LLAMA_RPC), fake.known, plain.known) == ((), {}, {})
+    assert shed.events[-1] == "closed"
+
+
+async def test_a_member_without_a_ledger_is_told_so(tmp_path: Path) -> None:
+    """There is nothing to offer itself in."""
+    with pytest.raises(ConfigError, match="a worker needs a ledger to offer itself in"):
+        await run(Shed(), tmp_path, p2p=True, token=Token.make().text)

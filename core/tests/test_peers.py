@@ -11,7 +11,7 @@ from swarmgate.contracts import Backend
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import ConfigError, Unreachable
 from swarmgate.nouns import GATEWAY, Endpoint, NodeId, Worker
-from swarmgate.parts import NoOptions, Options
+from swarmgate.parts import SECRET, NoOptions, Options
 from swarmgate.peers import Peers, peer_options
 from swarmgate.testing import an_offer
 
@@ -111,6 +111,21 @@ async def test_one_that_moved_is_asked_at_its_new_address() -> None:
         assert (list(house.backends), house.most) == (["a!"], 1)
 
 
+async def test_one_that_was_started_anew_is_asked_anew() -> None:
+    """What it was shown is good for one run of it; the endpoint may well be the same."""
+    house = House()
+    one, again = (
+        Worker(offer=an_offer("a", service=GATEWAY, labels={"run": run}), endpoint=Endpoint("127.0.0.1", 1))
+        for run in ("r1", "r2")
+    )
+    async with house.following():
+        for crew in ((one,), (one,), (again,)):
+            await house.send.send(crew)
+            await anyio.wait_all_tasks_blocked()
+        await house.until(lambda: len(house.opened) == 2)
+        assert (list(house.backends), house.most) == (["a!"], 1)
+
+
 async def test_one_that_cannot_be_opened_is_tried_again() -> None:
     """And spoils nothing for the others."""
     house = House(failures=1)
@@ -121,7 +136,7 @@ async def test_one_that_cannot_be_opened_is_tried_again() -> None:
 
 
 def test_the_part_is_told_where_to_ask() -> None:
-    """By an option ``url``, and the key's file if there is one; a part without it is no part for peers."""
+    """By an option ``url``, and the key's file if there is one."""
 
     class UrlOptions(Options, frozen=True):
         url: Annotated[str, Meta(min_length=1)]
@@ -129,6 +144,30 @@ def test_the_part_is_told_where_to_ask() -> None:
 
     assert peer_options(UrlOptions, "http://h:1", "k") == UrlOptions(url="http://h:1", api_key_file="k")
     assert peer_options(UrlOptions, "http://h:1") == UrlOptions(url="http://h:1")
+
+
+def test_a_credential_takes_the_key_s_place() -> None:
+    """For a part that can be given a key; another is given the key's file, as always."""
+
+    class KeyOptions(Options, frozen=True):
+        url: str
+        api_key: Annotated[str, SECRET] = ""
+        api_key_file: str | None = None
+
+    class FileOptions(Options, frozen=True):
+        url: str
+        api_key_file: str | None = None
+
+    shown = peer_options(KeyOptions, "http://h:1", "k", credential="sgm_x")
+    assert shown == KeyOptions(url="http://h:1", api_key="sgm_x")
+    assert "sgm_x" not in repr(shown)
+    assert peer_options(FileOptions, "http://h:1", "k", credential="sgm_x") == FileOptions(
+        url="http://h:1", api_key_file="k"
+    )
+
+
+def test_a_part_that_cannot_be_told_is_named() -> None:
+    """It is no part for peers."""
     for kind in (NoOptions, EchoOptions):
         with pytest.raises(ConfigError, match="the part that peer_backend names cannot ask http://h:1"):
             peer_options(kind, "http://h:1")

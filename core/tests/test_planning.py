@@ -17,6 +17,7 @@ from swarmgate.nouns import Endpoint, Health, Offer, Worker
 from swarmgate.parts import BACKEND, DISCOVERY, LEDGER, PROBE, SPLITTER, TRANSPORT, NoOptions, Part, PartContext, Slot
 from swarmgate.planning import Hypothesis, foresee, onlooker
 from swarmgate.split import Portion, Share, SplitPlan
+from swarmgate.swarm.token import Token
 from swarmgate.testing import FakeProbe, FakeTransport, ScriptedBackend, a_card, a_context, a_worker, an_offer
 
 pytestmark = pytest.mark.anyio
@@ -205,3 +206,17 @@ def test_looking_leaves_no_trace(tmp_path: Path) -> None:
         onlooker(Settings(state_dir=str(state))),
     ):
         pass
+
+
+def test_looking_at_a_swarm_takes_its_token_and_makes_none(tmp_path: Path) -> None:
+    """A token that is given lets in whoever only looks, too; without one there is no swarm to look at."""
+    state, token = tmp_path / "state", Token.make()
+    with onlooker(Settings(state_dir=str(state), p2p=True, token=token.text)) as context:
+        assert context.membership is not None
+        assert context.membership.id == context.node.id
+    assert not state.exists()
+    state.mkdir()
+    for settings in (Settings(state_dir=str(state), p2p=True), Settings(state_dir=str(tmp_path / "none"), p2p=True)):
+        with pytest.raises(ConfigError, match="no token of a swarm yet"), onlooker(settings):
+            pass
+    assert not (state / "swarm.token").exists()

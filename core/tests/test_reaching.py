@@ -7,9 +7,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 from swarmgate.errors import Unreachable
-from swarmgate.nouns import Endpoint, Way
+from swarmgate.nouns import Endpoint, NodeId, Way
 from swarmgate.reaching import by_scheme
-from swarmgate.testing import FakeTransport, an_offer
+from swarmgate.testing import FakeTransport, a_swarm, an_offer
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +169,16 @@ async def test_cancelling_leaves_the_path() -> None:
     assert scope.cancelled_caught
     assert fake.held == []
     assert fake.log[-1] == "!fake://a"
+
+
+async def test_a_member_is_not_reached_by_what_anybody_can_read() -> None:
+    """Whatever it offers: on plain TCP nobody proves to be that member.  An address on a list is reached as ever."""
+    (member,) = a_swarm("worker")
+    tcp, tls = (FakeTransport({f"{name}://a": Endpoint("127.0.0.1", 1)}, scheme=name) for name in ("tcp", "tls"))
+    reach = by_scheme({"tcp": tcp, "tls": tls})
+    async with reach(an_offer(node=member.id, addresses=("tcp://a", "tls://a"))) as reached:
+        assert reached.address == "tls://a"
+    with pytest.raises(Unreachable, match=r"^tcp://a: plain tcp is not for members of a swarm; list the address"):
+        await reach(an_offer(node=member.id, addresses=("tcp://a",))).__aenter__()
+    async with reach(an_offer(node=NodeId("static:a"), addresses=("tcp://a", "tls://a"))) as reached:
+        assert reached.address == "tcp://a"

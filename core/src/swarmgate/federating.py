@@ -11,10 +11,10 @@ from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend
 from swarmgate.crew import Crew
 from swarmgate.nouns import NodeId, Worker
-from swarmgate.offering import UNPROTECTED
 from swarmgate.opening import open_part
 from swarmgate.parts import BACKEND, Part, PartContext
 from swarmgate.peers import Peers, peer_options
+from swarmgate.reaching import UNPROTECTED
 from swarmgate.roster import Member
 from swarmgate.swarm.credential import RUN, credential
 from swarmgate.swarm.membership import Membership

@@ -68,9 +68,10 @@ class Knocking:
                     if await self._is_left(stream):
                         break
             # a server may close a connection that is kept: then a new one tells at once whether it is still there
+            lived = anyio.current_time() - began
             if short_lived:
-                await anyio.sleep(max(0.0, began + self._every - anyio.current_time()))
-            short_lived = anyio.current_time() - began < self._every
+                await anyio.sleep(max(0.0, self._every - lived))
+            short_lived = lived < self._every
 
     async def _connect(self, endpoint: Endpoint) -> SocketStream:
         try:

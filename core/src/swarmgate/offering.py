@@ -16,12 +16,11 @@ from swarmgate.errors import Unreachable
 from swarmgate.heartbeat import Heartbeat, standing
 from swarmgate.listening import is_here
 from swarmgate.nouns import Endpoint, Offer, Service
+from swarmgate.reaching import UNPROTECTED
 from swarmgate.swarm.entries import LONGEST_TEXT, MOST_ADDRESSES, may_offer
 from swarmgate.swarm.membership import Membership
 
 _log = structlog.get_logger("swarmgate.offering")
-#: Transports by which nothing is offered to a swarm: what is offered there is for members alone.
-UNPROTECTED = frozenset({"tcp"})
 
 
 class Offering:

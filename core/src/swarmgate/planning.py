@@ -19,9 +19,10 @@ from swarmgate.config.blueprint import Blueprint
 from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Discovery, Ledger, Probe, Splitter, Transport
 from swarmgate.crew import muster
-from swarmgate.joining import settle
+from swarmgate.identity import establish
+from swarmgate.joining import settle, ticket_of
 from swarmgate.memory import free_memory
-from swarmgate.nouns import LLAMA_RPC, Node, NodeId, Word, Worker
+from swarmgate.nouns import LLAMA_RPC, Word, Worker
 from swarmgate.opening import open_part
 from swarmgate.parts import BACKEND, DISCOVERY, LEDGER, PROBE, SPLITTER, TRANSPORT, PartContext, Slot
 from swarmgate.reaching import by_scheme
@@ -63,7 +64,7 @@ def onlooker(settings: Settings) -> Generator[PartContext]:
     """Yield what parts may lean on; a node that never ran here is not made for looking.  Reads and writes files.
 
     Raises:
-        ConfigError: there is a state folder, and it cannot be used.
+        ConfigError: there is a state folder, and it cannot be used; or a swarm is to be looked at without a token.
 
     """
     folder = settings.state_path()
@@ -71,8 +72,10 @@ def onlooker(settings: Settings) -> Generator[PartContext]:
         node, identity = settle(settings)
         yield PartContext(node, folder, identity.membership)
         return
+    ticket = ticket_of(settings)
     with TemporaryDirectory(prefix="swarmgate-plan-") as passing:
-        yield PartContext(Node(id=NodeId("plan"), name=settings.name), Path(passing))
+        node, identity = establish(Path(passing), settings.name, ticket=ticket)
+        yield PartContext(node, Path(passing), identity.membership)
 
 
 async def foresee(

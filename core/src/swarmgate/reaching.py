@@ -11,9 +11,10 @@ from anyio.abc import TaskGroup
 
 from swarmgate.background import background
 from swarmgate.contracts import Transport
-from swarmgate.errors import Unreachable
+from swarmgate.errors import Unreachable, WireError
 from swarmgate.nouns import Endpoint, Offer, Way
 from swarmgate.racing import HEAD_START, Race, Ranking
+from swarmgate.swarm.peerids import public_key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Reached:
         return next((way for way in self.transport.ways() if way.address == self.address), None)
 
 
+#: Schemes of transports that anybody on the way can read, and pretend to be the far end of.  They are for addresses
+#: that somebody wrote on a list: members are neither offered nor reached by them.
+UNPROTECTED = frozenset({"tcp"})
 #: Holds the best path to an offer open.
 Reach = Callable[[Offer], AbstractAsyncContextManager[Reached]]
 
@@ -39,18 +43,20 @@ def by_scheme(transports: Mapping[str, Transport], *, head_start: float = HEAD_S
 
     They are tried in the offer's order, each *head_start* seconds after the one before or as soon as that has failed.
     What stood before is tried first; what was lost, because the block was left with Unreachable, is tried last.
+    A member of a swarm, whose id is a peer id, is reached by transports that make sure of that, and no others.
     """
     ranking = Ranking()
 
     @asynccontextmanager
     async def reach(offer: Offer) -> AsyncGenerator[Reached]:
-        understood = {address: _of(address, transports) for address in ranking.order(offer)}
+        usable = _protected(transports) if _is_members(offer) else transports
+        understood = {address: _of(address, usable) for address in ranking.order(offer)}
         tries = _Tries({address: each for address, each in understood.items() if each is not None}, head_start)
         async with background() as tasks:
             reached = await tries.first(tasks)
             if reached is None:
                 ranking.forget(offer)
-                known = ", ".join(transports) or "nothing"
+                known = ", ".join(usable) or "nothing"
                 strange = {address: _strange(address, known) for address, each in understood.items() if each is None}
                 faults = strange | tries.faults
                 reasons = (f"{address}: {faults[address]}" for address in dict.fromkeys(offer.addresses))
@@ -124,10 +130,25 @@ class _Tries:
         self._news = anyio.Event()
 
 
+def _is_members(offer: Offer) -> bool:
+    try:
+        public_key_of(offer.node)
+    except WireError:
+        return False
+    return True
+
+
+def _protected(transports: Mapping[str, Transport]) -> dict[str, Transport]:
+    return {scheme: transport for scheme, transport in transports.items() if scheme not in UNPROTECTED}
+
+
 def _of(address: str, transports: Mapping[str, Transport]) -> Transport | None:
     scheme, divided, _ = address.partition("://")
     return transports.get(scheme) if divided else None
 
 
 def _strange(address: str, known: str) -> str:
-    return f"no transport for {address.partition('://')[0]!r}, only for {known}"
+    scheme = address.partition("://")[0]
+    if scheme in UNPROTECTED:
+        return f"plain {scheme} is not for members of a swarm; list the address as static if you trust that network"
+    return f"no transport for {scheme!r}, only for {known}"

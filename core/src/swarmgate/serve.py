@@ -141,11 +141,11 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
 
     records = Records(settings.kept_requests)
     door = Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm, records)
+    if way_in is not None:
+        door.member_ports, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
     door.ticket, membership = assembly.identity.ticket, assembly.identity.membership
     if membership is not None:
         door.revoke = partial(keep_revocation, settings.state_path(), membership)
-    if way_in is not None:
-        door.tunnels, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
     return door
 
 

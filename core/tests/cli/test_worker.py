@@ -3,11 +3,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from swarmgate.swarm.kept import keep_pass
+from swarmgate.swarm.membership import invite
+from swarmgate.swarm.token import Token
 
 Gateway = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,7 +38,8 @@ class Shed:
         if self.options.count > 9:
             raise EngineError("the shed is too small")
         labels = {"tool": self.options.tool_kind, "count": str(self.options.count), "locked": str(self.options.locked)}
-        yield Loan(endpoint=Endpoint("127.0.0.1", 7), labels={**labels, "node": self.context.node.name})
+        yield Loan(endpoint=Endpoint("127.0.0.1", 7), labels={**labels, "node": self.context.node.name,
+            "role": self.context.membership.role if self.context.membership else ""})
         (self.context.state_dir / "closed").touch()
 
 @asynccontextmanager
@@ -75,7 +80,7 @@ def test_a_stranger_s_lender_is_a_verb(home: Path, environ: dict[str, str], site
     said = lent(
         home, environ, site, "garden-shed", "--tool-kind", "rake", "--count", "3", "--no-locked", "--name", "n1"
     )
-    assert said == {"tool": "rake", "count": "3", "locked": "False", "node": "n1"}
+    assert said == {"tool": "rake", "count": "3", "locked": "False", "node": "n1", "role": ""}
 
 
 def test_flags_come_before_variables_before_the_file(home: Path, environ: dict[str, str], site: Path) -> None:
@@ -85,7 +90,7 @@ def test_flags_come_before_variables_before_the_file(home: Path, environ: dict[s
     said = lent(
         home, environ, site, "garden_shed", "--count", "6", GATEWAY_WORKER_COUNT="5", GATEWAY_WORKER_LOCKED="true"
     )
-    assert said == {"tool": "hoe", "count": "6", "locked": "True", "node": "n2"}
+    assert said == {"tool": "hoe", "count": "6", "locked": "True", "node": "n2", "role": ""}
 
 
 @pytest.mark.parametrize(
@@ -121,3 +126,30 @@ def test_help_shows_every_option(gateway: Gateway, site: Path) -> None:
     for line in ("--tool-kind TEXT", "What is in it.", "[default: spade]", "--count N", "--locked / --no-locked"):
         assert line in text
     assert "Lends tools." in gateway("worker", "--help", path=site).stdout
+
+
+@pytest.mark.parametrize("way", ["variable", "file", "name"])
+def test_a_worker_joins_by_a_token_or_an_invite(home: Path, environ: dict[str, str], site: Path, way: str) -> None:
+    """By LocalAI's variable, from a file, or with p2p- before the lender's name by what is kept here."""
+    token = Token.make()
+    ticket = invite(token, "worker", days=1, key=bytes(32), now=time.time()).text
+    if way == "variable":
+        said = lent(home, environ, site, "p2p-garden-shed", TOKEN=ticket)
+    elif way == "file":
+        home.joinpath("t").write_text(ticket)
+        said = lent(home, environ, site, "garden-shed", "--token-file", "t", TOKEN="not looked at")
+    else:
+        keep_pass(home / "state", token)
+        said = lent(home, environ, site, "p2p_garden_shed")
+    assert said["role"] == ("owner" if way == "name" else "worker")
+
+
+def test_a_worker_makes_no_swarm_of_its_own(gateway: Gateway, site: Path, home: Path) -> None:
+    """Without a token it says how to get one, and a mistyped one is refused, both with status 2."""
+    done = gateway("worker", "p2p-garden-shed", "--state-dir", "s", path=site)
+    assert done.returncode == 2
+    assert "this machine has no token of a swarm yet; give it one with --token-file" in done.stderr
+    done = gateway("worker", "garden-shed", "--state-dir", "s", path=site, TOKEN=Token.make().text[:-1])
+    assert done.returncode == 2
+    assert "error: TOKEN: the token is mistyped or was cut" in done.stderr
+    assert not (home / "s" / "swarm.token").exists()

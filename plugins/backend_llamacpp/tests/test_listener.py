@@ -29,9 +29,8 @@ class Behind:
         await anyio.lowlevel.checkpoint()
         waiting = "" if self.endpoint else "the RPC server is starting"
         device = Device(name="CPU", memory_free=5, memory_total=7)
-        return Facts(
-            (device,), "7.0.0", cores=2, version="0.1.0", leased_by=leased_by, waiting=waiting, node="n1", instance="i1"
-        )
+        who = {"node": "n1", "instance": "i1"}
+        return Facts((device,), "7.0.0", cores=2, version="0.1.0", leased_by=leased_by, waiting=waiting, **who)
 
 
 class House:

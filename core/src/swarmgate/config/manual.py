@@ -12,6 +12,7 @@ from swarmgate.config.blueprint import DEFAULT, Blueprint
 from swarmgate.config.fields import OptionField, fields_of
 from swarmgate.config.layers import PREFIX
 from swarmgate.config.settings import Settings
+from swarmgate.config.tickets import VARIABLES
 from swarmgate.parts import SLOTS, Options, Slot
 from swarmgate.plugins import Entry
 
@@ -19,7 +20,9 @@ MASK = "***"
 _WIDTH = 100
 _ESCAPED = "\\|"
 _STAR = "\\*"
-_SETTINGS_VARIABLES = {f"{PREFIX}{name.upper()}": name for name in fields_of(Settings)}
+_SETTINGS_VARIABLES = {f"{PREFIX}{name.upper()}": name for name in fields_of(Settings)} | dict.fromkeys(
+    VARIABLES, "token"
+)
 
 _ORDER = """\
 What is said nearer counts more: flags, then `GATEWAY_*` environment variables, then `./gateway.toml`,
@@ -33,7 +36,12 @@ _SHORTHANDS = """\
 each file, instead of the configured ones.  `GATEWAY_BALANCER`, `GATEWAY_SPLITTER` and `GATEWAY_LEDGER` (or
 `--balancer`) choose a part by its name; the options of the configured table stand if it chose the same part.
 `GATEWAY_NODES=http://a:8080,http://b:8080` (or `--node`, several times) stands for a `[[backend]]` with
-`use = "openai"` for each URL, beside the others; `gateway federated` opens no other backends than such."""
+`use = "openai"` for each URL, beside the others; `gateway federated` opens no other backends than such.
+
+Of all tokens that are given the nearest counts: `--p2ptoken`, `--token-file`, `GATEWAY_TOKEN`, `GATEWAY_TOKEN_FILE`,
+LocalAI's `LOCALAI_P2P_TOKEN`, `P2P_TOKEN` and `TOKEN`, then `token` or `token_file` of the nearest file that has either.
+One that is given means `p2p = true`; `p2p = false` in a variable or file outweighs all but the flags, for where `TOKEN`
+is meant for others.  In a swarm, slots without a table get the parts meant for it, as said at each below."""
 
 
 def option_facts(options: type[Options], environ: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -216,6 +224,11 @@ def markdown(entries: Iterable[Entry]) -> str:
         heading = f"[[{slot.name}]]" if slot.many else f"[{slot.name}]"
         defaults = ", ".join(f"`{name}`" for name in slot.defaults) or "none"
         lines += ["", f"## `{heading}`", "", f"{slot.summary.capitalize()}.  The default is the first of: {defaults}."]
+        if slot.swarm_defaults:
+            names = ", ".join(f"`{name}`" for name in slot.swarm_defaults)
+            lines[-1] += (
+                f"  In a swarm it is {'every one' if slot.many else 'the first'} that is installed of: {names}."
+            )
         for entry in sorted(parts, key=lambda entry: _rank(slot, entry)):
             lines += ["", f"### `use = {toml_value(entry.part.name)}`", "", f"{entry.part.summary}"]
             lines += [f"From `{entry.distribution}`.", ""]

@@ -50,7 +50,7 @@ def application(door: Door) -> ASGIApp:
             *standing_routes(door),
             openapi_route(door),
         ],
-        middleware=[guarded_by(Keyring(door.limits.api_keys, tunnels=door.tunnels, examiner=door.examiner))],
+        middleware=[guarded_by(Keyring(door.limits.api_keys, tunnels=door.member_ports, examiner=door.examiner))],
         exception_handlers={Exception: _told},
         cors_config=CORSConfig(allow_origins=origins, expose_headers=list(_EXPOSED)) if origins else None,
         openapi_config=None,

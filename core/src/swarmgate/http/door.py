@@ -46,10 +46,10 @@ class Limits:
 class Door:
     """The state of the front door.
 
-    *node* is who answers, *swarm* what it sees of its swarm at the moment, *records* what became of requests.
-    *ticket* is what let it into its swarm, *revoke* takes the signed entry by which a member is out of it; None
-    without one.  What comes in by the ports *tunnels* comes from members, over whatever transport, though it looks as
-    if it were from this machine; *examiner* knows them.
+    *node* is who answers, *swarm* what it sees of its swarm at the
+    moment, *records* what became of requests.  *ticket* is what let it into its swarm, *revoke* takes the signed
+    entry by which a member is out of it; None without one.  What comes in by *member_ports* comes from members, over
+    whatever transport, though it looks as if it were from this machine.
     """
 
     dispatcher: Dispatcher
@@ -59,12 +59,13 @@ class Door:
     node: Node = field(default_factory=lambda: Node(id=NodeId("unknown"), name="unknown"))
     swarm: Callable[[], Swarm] = Swarm
     records: Records = field(default_factory=lambda: Records(1000))
-    ticket: Token | Invite | None = None
-    revoke: Callable[[bytes], Awaitable[NodeId]] | None = None
-    tunnels: frozenset[int] = frozenset()
+    #: What examines the members who arrive at *member_ports*.
     examiner: Examiner | None = None
     #: Called after a node was drained or taken back in: our own offer may have to follow.
     drained: Callable[[], Awaitable[None]] = nothing_follows
+    ticket: Token | Invite | None = None
+    revoke: Callable[[bytes], Awaitable[NodeId]] | None = None
+    member_ports: frozenset[int] = frozenset()
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])

@@ -29,7 +29,7 @@ def admit_operator(door: Door, request: Request[Any, Any, Any], *, to: str) -> N
         Keyring(door.limits.api_keys).check(header(request.scope, b"authorization"))
         return
     server = request.scope["server"]
-    through_swarm = server is not None and server[1] in door.tunnels
+    through_swarm = server is not None and server[1] in door.member_ports
     here = request.client is not None and is_here(request.client.host) and not through_swarm
     if not here or not _names_here(header(request.scope, b"host")):
         raise Unauthorized(f"without API keys only this machine itself may {to}; set api_keys in [gateway]")

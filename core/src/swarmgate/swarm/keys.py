@@ -61,7 +61,9 @@ def rendezvous_names(rendezvous: bytes, now: float) -> tuple[str, str]:
     They are hexadecimal, of 40 digits, and change by the hour: whoever sees one learns nothing of the next.
     """
     hours = (int(now) // _HOUR, int(now) // _HOUR - 1)
-    first, second = (hmac.digest(rendezvous, b"hour" + hour.to_bytes(8, "big"), "sha256").hex()[:40] for hour in hours)
+    first, second = (
+        hmac.digest(rendezvous, b"hour" + hour.to_bytes(8, "big", signed=True), "sha256").hex()[:40] for hour in hours
+    )
     return first, second
 
 

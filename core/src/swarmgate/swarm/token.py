@@ -93,7 +93,10 @@ def read_pass(text: str) -> Token | Invite:
             raise ConfigError(f"the token is damaged: {_REMEDY}")
         return token
     if text.startswith(_INVITE):
-        return _unpacked(text.removeprefix(_INVITE), Invite, "invite")
+        invite = _unpacked(text.removeprefix(_INVITE), Invite, "invite")
+        if any(len(key) != _SECRET_BYTES for key in (invite.key, invite.rendezvous, invite.sealing)):
+            raise ConfigError(f"the invite is damaged: {_REMEDY}")
+        return invite
     raise ConfigError(
         f"this is no token of ours: those begin with {_TOKEN} (or {_INVITE}, an invite); `gateway token new` makes one"
         " (tokens of LocalAI or EdgeVPN belong to their own networks)"

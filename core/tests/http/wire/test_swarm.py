@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from swarmgate.chat import ModelCard
 from swarmgate.http.wire.swarm import SwarmDocument, place_documents, swarm_json, worker_document
-from swarmgate.nouns import Endpoint, Health, Node, NodeId
+from swarmgate.nouns import GATEWAY, Endpoint, Health, Node, NodeId, Way
 from swarmgate.roster import Answering, Member, Placed, Swarm
 from swarmgate.split import Portion, Share, SplitPlan
 from swarmgate.testing import a_worker, an_offer
@@ -168,3 +168,35 @@ def test_those_that_answer_are_told_with_their_state() -> None:
     assert found[0] == {"name": "a", "state": "ready", "models": ["m"], "in_flight": 2, "node": "far"}
     assert [node["state"] for node in found] == ["ready", "not_ready", "draining", "broken", "ready"]
     assert (found[1]["reason"], found[3]["retry_seconds"], found[4]["trial"]) == ("nothing answers", 1.2, True)
+
+
+def test_members_tell_how_they_were_found_and_which_way_bytes_go() -> None:
+    """Of workers and gateways alike; what is not known is left out, and nothing that is between two members is told."""
+    way = Way(address="p2p://x/llama-rpc", kind="relayed", rtt_seconds=0.01234567, reason="behind a NAT")
+    worker = Member(offer=an_offer("w1"), standing="usable", address=way.address, way=way, found=("mdns", "dht"))
+    labels = {"models": "a, b", "role": "node", "version": "0.1", "run": "secret enough"}
+    there = an_offer("g1", service=GATEWAY, labels=labels)
+    gateway = Member(offer=there, labels=labels, standing="left_out", reason="silent", retry_seconds=1.26)
+    swarm = Swarm(members=(worker,), gateways=(gateway, Member(offer=there, address="fake://y")))
+    found = msgspec.json.decode(swarm_json(swarm, [], "1.2.3"))
+    assert found["workers"][0]["found"] == ["mdns", "dht"]
+    assert found["workers"][0]["way"] == {
+        "address": "p2p://x/llama-rpc",
+        "kind": "relayed",
+        "rtt_seconds": 0.012346,
+        "reason": "behind a NAT",
+    }
+    left_out, reached = found["gateways"]
+    assert left_out == {
+        "name": "g1",
+        "node": "node-g1",
+        "service": "gateway",
+        "addresses": ["tcp://127.0.0.1:1"],
+        "state": "left_out",
+        "reason": "silent",
+        "retry_seconds": 1.3,
+        "version": "0.1",
+        "models": ["a", "b"],
+        "role": "node",
+    }
+    assert reached["way"] == {"address": "fake://y"}

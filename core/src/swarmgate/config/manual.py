@@ -174,6 +174,9 @@ def _slot_comment(slot: Slot[Any], parts: list[Entry]) -> Iterator[str]:
     first = next((name for name in slot.defaults if name in {entry.part.name for entry in parts}), None)
     text = f"{slot.name}: {slot.summary}."
     text += f"  Without a table here, {first!r} is used." if first else "  Without a table here, there is none."
+    installed = [name for name in slot.swarm_defaults if name in {entry.part.name for entry in parts}]
+    if slot.swarm_defaults and installed != [first]:
+        text += f"  In a swarm: {', '.join(map(repr, installed if slot.many else installed[:1]))}."
     yield from _comment(text + ("  There may be several tables." if slot.many else ""))
 
 

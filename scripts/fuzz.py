@@ -14,10 +14,13 @@ import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import base58
+import msgspec
 
 
 class Target(NamedTuple):
@@ -44,9 +47,12 @@ def targets() -> Mapping[str, Target]:
     node = join(ticket, b"")
     offer = entries.Entry(kind="offer", offer=an_offer("n", node=node.id, lifetime=30.0, labels={"a": "b"}))
     entry, end = entries.sign_entry(node, offer), revoked.revoke(owner, node.id)
-    body = entries.msgspec.msgpack.decode(entry)[0]
+    body = msgspec.msgpack.decode(entry)[0]
     spread = next(iter(gossip.parcels([gossip.Aged(age=0.0, data=entry)])))
     message = gossip.write(owner, spread)
+
+    def as_text(read: Callable[[str], object]) -> Callable[[bytes], object]:
+        return lambda data: read(data.decode("latin-1"))
 
     def packed(text: str) -> bytes:
         return zlib.decompress(base58.b58decode_check(text[4:])[1:])
@@ -65,33 +71,29 @@ def targets() -> Mapping[str, Target]:
         chosen = [part for bit, part in enumerate(parts) if data[:1] and data[0] >> bit & 1]
         size = -(-len(rest) // max(len(chosen), 1))
         changes = {part: rest[at * size : (at + 1) * size] for at, part in enumerate(chosen)}
-        found = token.read_pass(entries.msgspec.structs.replace(ticket, **changes).text)
+        found = token.read_pass(msgspec.structs.replace(ticket, **changes).text)
         return facts_of(found), join(found, bytes([3]) * 32)
 
     def signed(data: bytes) -> object:
         parts = [data, node.certificate, node.sign(b"swarmgate entry 1\0" + data)]
-        return entries.open_entry(owner, entries.msgspec.msgpack.encode(parts))
+        return entries.open_entry(owner, msgspec.msgpack.encode(parts))
 
     def sealed(data: bytes) -> object:
         return gossip.read(owner, owner.seal(data, purpose=b"gossip"))
 
     wire, config = (WireError,), (ConfigError,)
     return {
-        "text": Target(
-            lambda data: token.read_pass(data.decode("latin-1")), config, (made.text.encode(), ticket.text.encode())
-        ),
+        "text": Target(as_text(token.read_pass), config, (made.text.encode(), ticket.text.encode())),
         "token": Target(summed("sgt_"), config, (packed(made.text),)),
         "invite": Target(summed("sgi_"), config, (packed(ticket.text),)),
         "patched": Target(patched, config, (b"\0",)),
-        "peer": Target(lambda data: public_key_of(data.decode("latin-1")), wire, (owner.id.encode(),)),
+        "peer": Target(as_text(public_key_of), wire, (owner.id.encode(),)),
         "certificate": Target(owner.examine, wire, (owner.certificate, node.certificate)),
         "authority": Target(certificates.authority_key, wire, (owner.authority,)),
-        "seal": Target(
-            lambda data: keys.unseal(owner.sealing, data, purpose=b"x"), wire, (owner.seal(b"y", purpose=b"x"),)
-        ),
-        "entry": Target(lambda data: entries.open_entry(owner, data), wire, (entry, end)),
+        "seal": Target(partial(keys.unseal, owner.sealing, purpose=b"x"), wire, (owner.seal(b"y", purpose=b"x"),)),
+        "entry": Target(partial(entries.open_entry, owner), wire, (entry, end)),
         "signed": Target(signed, wire, (body,)),
-        "gossip": Target(lambda data: gossip.read(owner, data), wire, (message,)),
+        "gossip": Target(partial(gossip.read, owner), wire, (message,)),
         "sealed": Target(sealed, wire, (owner.unseal(message, purpose=b"gossip"),)),
         "revocations": Target(revoked.decode, wire, (revoked.encode((end,)),)),
         "txt": Target(from_txt, wire, (to_txt(message),)),
@@ -100,8 +102,7 @@ def targets() -> Mapping[str, Target]:
 
 def fuzz(name: str, seconds: int, corpus: Path) -> None:
     """Throw bytes at the reader called *name*; ends this process."""
-    import atheris
-
+    atheris: Any = import_module("atheris")  # not installed where nobody fuzzes
     with atheris.instrument_imports(include=["swarmgate", "swarmgate_discovery_mdns", "base58"]):
         target = targets()[name]
     for number, seed in enumerate(target.seeds):

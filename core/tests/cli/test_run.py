@@ -72,6 +72,8 @@ def test_run_serves_until_told_to_stop(home: Path, environ: dict[str, str]) -> N
         (["--balancer", "x"], 2, "error: --balancer: no balancer is called 'x'; installed: "),
         (["-c", "none.toml"], 2, "error: none.toml: there is no such file"),
         (["--api-key-file", "none"], 2, "error: --api-key-file: api_key_file 'none': there is no such file"),
+        (["--p2ptoken", "sgt_x"], 2, "error: --p2ptoken: the token is mistyped or was cut (its checksum is wrong)"),
+        (["--token-file", "none"], 2, "error: --token-file: token_file 'none': there is no such file"),
         (["--state-dir", "/proc/none"], 2, "error: the state folder /proc/none cannot be used"),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,17 @@ def test_signs_of_markdown_do_not_break_its_tables(catalogue: Catalogue) -> None
     rows = [line for line in markdown(catalogue).splitlines() if line.startswith("| `")]
     assert rows
     assert {row.replace("\\|", "").count("|") for row in rows} == {5}
+
+
+def test_what_a_swarm_changes_is_said(catalogue: Catalogue) -> None:
+    """In the reference for all slots that differ, in the template only of what is installed."""
+    for name in ("mdns", "dht"):
+        static = catalogue.entries["discovery", "static"]
+        part = replace(static.part, name=name, environ={})
+        catalogue.entries["discovery", name] = replace(static, part=part)
+    written = " ".join(template(catalogue).replace("#", "").split())
+    assert "'static' is used. In a swarm: 'static', 'mdns', 'dht'. There may be" in written
+    assert written.count("In a swarm: ") == 1
+    text = markdown(catalogue)
+    assert "In a swarm it is every one that is installed of: `static`, `mdns`, `dht`." in text
+    assert "In a swarm it is the first that is installed of: `gossip`, `memory`." in text

@@ -25,7 +25,7 @@ def came(*, client: str = "127.0.0.1", port: int = 8080, **headers: str) -> Requ
 @pytest.mark.parametrize("host", ["", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST", "127.0.0.5"])
 def test_without_keys_this_machine_may(make_door: MakeDoor, host: str) -> None:
     """By whatever name of its own it asks for it."""
-    headers = {"host": host} if host else {}
+    headers: dict[str, Any] = {"host": host} if host else {}
     admit_operator(make_door(), came(**headers), to="test")
     admit_operator(make_door(), came(client="::1", **headers), to="test")
 

@@ -26,7 +26,8 @@ OWNER, NODE, WORKER, VIEWER = a_swarm("owner", "node", "worker", "viewer")
 
 
 def offer_of(member: Membership, **fields: Any) -> Offer:
-    return an_offer(**{"name": "here", "node": member.id, "lifetime": 30.0, **fields})
+    fields.setdefault("lifetime", 30.0)
+    return an_offer(fields.pop("name", "here"), node=member.id, **fields)
 
 
 def forge(member: Membership, entry: Entry, **changes: bytes) -> bytes:

@@ -39,7 +39,7 @@ each file, instead of the configured ones.  `GATEWAY_BALANCER`, `GATEWAY_SPLITTE
 `use = "openai"` for each URL, beside the others; `gateway federated` opens no other backends than such.
 
 Of all tokens that are given the nearest counts: `--p2ptoken`, `--token-file`, `GATEWAY_TOKEN`, `GATEWAY_TOKEN_FILE`,
-LocalAI's `LOCALAI_P2P_TOKEN`, `P2P_TOKEN` and `TOKEN`, then `token` or `token_file` of the nearest file that has either.
+LocalAI's `LOCALAI_P2P_TOKEN`, `P2P_TOKEN` and `TOKEN`, then `token` or `token_file` of the nearest file with either.
 One that is given means `p2p = true`; `p2p = false` in a variable or file outweighs all but the flags, for where `TOKEN`
 is meant for others.  In a swarm, slots without a table get the parts meant for it, as said at each below."""
 
@@ -174,6 +174,9 @@ def _slot_comment(slot: Slot[Any], parts: list[Entry]) -> Iterator[str]:
     first = next((name for name in slot.defaults if name in {entry.part.name for entry in parts}), None)
     text = f"{slot.name}: {slot.summary}."
     text += f"  Without a table here, {first!r} is used." if first else "  Without a table here, there is none."
+    installed = [name for name in slot.swarm_defaults if name in {entry.part.name for entry in parts}]
+    if slot.swarm_defaults and installed != [first]:
+        text += f"  In a swarm: {', '.join(map(repr, installed if slot.many else installed[:1]))}."
     yield from _comment(text + ("  There may be several tables." if slot.many else ""))
 
 

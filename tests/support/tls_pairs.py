@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -9,13 +11,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
-import anyio.to_thread
 from anyio.abc import SocketStream
 from swarmgate.api import GATEWAY, Endpoint, Membership, Role
-from swarmgate.swarm.certificates import issue
-from swarmgate.swarm.membership import Membership as Place
+from swarmgate.swarm.certificates import authority_certificate, issue
+from swarmgate.swarm.keys import public_key
 from swarmgate.swarm.token import Token
 from swarmgate.testing import a_swarm
+from swarmgate.testing.streams import answers
 from swarmgate_transport_tls.transport import TlsTransport, open_transport
 
 
@@ -60,12 +62,9 @@ def ended_and_good() -> tuple[Membership, Membership]:
     found: list[Membership] = []
     for letter, made in ((b"a", now - 3 * 86400), (b"b", now)):
         key = letter * 32
-        from swarmgate.swarm.certificates import authority_certificate
-        from swarmgate.swarm.keys import public_key
-
         certificate = issue(secrets.authority, public_key(key), "node", now=made, days=2)
         authority = authority_certificate(secrets.authority)
-        found.append(Place(key, certificate, authority, secrets.rendezvous, secrets.sealing))
+        found.append(Membership(key, certificate, authority, secrets.rendezvous, secrets.sealing))
     return found[0], found[1]
 
 
@@ -87,13 +86,23 @@ async def until(holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
             await anyio.sleep(0.01)
 
 
-async def in_thread(do: Callable[[], bytes]) -> bytes:
-    """Return what *do*, which blocks, returns."""
-    return await anyio.to_thread.run_sync(do)
-
-
 def free_port() -> int:
     """Return a port of loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def kill(made: TlsTransport) -> int:
+    """Kill the process that carries the bytes; return which it was."""
+    pid = made.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+async def until_listening(held: Pair) -> None:
+    """Wait until somebody listens at the far door."""
+    with anyio.fail_after(20):
+        while not await answers(held.door):  # noqa: ASYNC110  # of another process
+            await anyio.sleep(0.02)

@@ -194,6 +194,33 @@ async def test_who_does_not_answer_is_given_up_in_time() -> None:
 
 
 @pytest.mark.anyio
+async def test_an_attempt_that_is_given_up_ends() -> None:
+    """Who tries several addresses at once and takes the first leaves nothing behind of the others."""
+    one, other = a_swarm()
+    came, went = anyio.Event(), anyio.Event()
+
+    async def silent(stream: anyio.abc.SocketStream) -> None:
+        came.set()
+        async for _ in stream:
+            pass
+        went.set()
+
+    async with a_server(silent) as endpoint, opened(one, seconds=60) as here:
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+
+                async def attempt() -> None:
+                    async with here.reach(f"tls://{other.id}@{endpoint}/gateway"):
+                        pytest.fail("nobody answers there")
+
+                tasks.start_soon(attempt)
+                await came.wait()
+                tasks.cancel_scope.cancel()
+            await went.wait()
+            assert here.ways() == ()
+
+
+@pytest.mark.anyio
 async def test_a_name_nobody_knows_is_unreachable() -> None:
     """Names are looked up, and failing to is the path's fault."""
     one, other = a_swarm()

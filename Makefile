@@ -76,7 +76,7 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 
 ##### Checking it
 
-.PHONY: test test-fast check fix fuzz bench bench-split bench-routers bench-uneven bench-swarm simulate soak
+.PHONY: test test-fast check fix fuzz bench bench-split bench-routers bench-uneven bench-tunnels bench-swarm simulate soak
 test: setup setup-engine ## Run all tests
 	@$(BIN)/pytest $(ARGS)
 
@@ -110,6 +110,9 @@ bench-routers: setup ## Measure beside routers from PyPI (ARGS="--rivals FOLDER"
 
 bench-uneven: setup ## Measure balancers over machines of 1:2:8 beside other routers (ARGS="--rivals FOLDER"; minutes)
 	@$(BIN)/python bench/uneven.py $(ARGS)
+
+bench-tunnels: setup ## Measure the swarm's tunnels beside bare TLS and TCP (minutes)
+	@$(BIN)/python bench/tunnels.py $(ARGS)
 
 bench-swarm: setup ## Measure how soon members join and are missed, and what they cost idle (minutes)
 	@$(BIN)/python bench/swarm.py $(ARGS)

@@ -1,7 +1,7 @@
 """Measures the swarm's tunnels on loopback: rates, round trips and CPU time, beside bare TLS and TCP.  See ``--help``.
 
-All contenders stay up and take turns.  ``tcp`` and ``ssl`` go from one end straight to the other; ``clear`` goes through
-the forwarders of ``tls``, without TLS.  With few cores the ends and the forwarders compete for them.
+All contenders stay up and take turns.  ``tcp`` and ``ssl`` go from one end straight to the other; ``clear`` goes
+through the forwarders of ``tls``, without TLS.  With few cores the ends and the forwarders compete for them.
 """
 
 from __future__ import annotations

@@ -72,16 +72,17 @@ class Forwarder:
 
         """
         held = self._held[frame.id] = Held(frame)
-        with suppress(Starting):  # else a fresh child is told with all the rest
-            await self.child.tell(frame)
-        with anyio.move_on_after(self._timeout + _START_SECONDS):
-            await held.settled.wait()
-        if held.done is None:
-            self._held.pop(frame.id, None)
-            raise Unreachable(f"the TLS forwarder does not answer{self._death}")
-        if held.done.reason:
-            self._held.pop(frame.id, None)
-            raise Unreachable(held.done.reason)
+        try:
+            with suppress(Starting):  # else a fresh child is told with all the rest
+                await self.child.tell(frame)
+            with anyio.move_on_after(self._timeout + _START_SECONDS):
+                await held.settled.wait()
+        except BaseException:  # whoever asked lost interest, as when another address was quicker
+            await self.drop(held)
+            raise
+        if held.done is None or held.done.reason:
+            await self.drop(held)
+            raise Unreachable(held.done.reason if held.done else f"the TLS forwarder does not answer{self._death}")
         return held
 
     async def drop(self, held: Held) -> None:

@@ -121,7 +121,8 @@ class TlsTransport:
                 wanted = self._listen or Endpoint("", DEFAULT_PORT)
                 frame = Listen(self._forwarder.next_id, wanted.host, wanted.port, any_port=self._listen is None)
                 try:
-                    held = await self._forwarder.hold(frame)
+                    with anyio.CancelScope(shield=True):  # or it would listen, and nobody would know
+                        held = await self._forwarder.hold(frame)
                 except Unreachable as error:
                     raise Unreachable(
                         f"cannot listen on {wanted}: {error}; choose another address with listen (port 0 takes any)"

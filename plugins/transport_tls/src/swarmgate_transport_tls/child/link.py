@@ -14,7 +14,7 @@ from swarmgate.api import Frame, Unreachable
 from swarmgate_transport_tls.child.control import Control
 from swarmgate_transport_tls.child.credentials import Credentials
 from swarmgate_transport_tls.child.secured import Secured, call
-from swarmgate_transport_tls.child.sockets import listen, reason, reset, tune
+from swarmgate_transport_tls.child.sockets import cut_by_default, listen, reason, reset, tune
 from swarmgate_transport_tls.child.tunnel import Scratch, Tunnel
 from swarmgate_transport_tls.child.words import SESSION_BYTES, VERSION, Hello
 from swarmgate_transport_tls.messages import Done, Measured, Reach
@@ -165,6 +165,7 @@ class Link:
         connection: Secured | None = None
         try:
             tune(accepted)
+            cut_by_default(accepted)
             async with self._calls:
                 await self._until_up()
                 session = self._session

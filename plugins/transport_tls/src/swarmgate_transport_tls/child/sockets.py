@@ -14,7 +14,7 @@ _IDLE_SECONDS, _INTERVAL_SECONDS, _PROBES = 5, 5, 3
 _BACKLOG = 512
 #: How long a refusal may take to be read, and how much more is heard meanwhile.
 _FAREWELL_SECONDS, _FAREWELL_BYTES = 1.0, 1 << 16
-_NO_LINGER = struct.pack("ii", 1, 0)
+_NO_LINGER, _LINGER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 
 
 def tune(sock: socket.socket) -> None:
@@ -40,10 +40,22 @@ def expect_answers(sock: socket.socket, seconds: float) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
 
 
-def reset(sock: socket.socket) -> None:
-    """Close *sock* so that the other side learns that it was cut, and did not end."""
+def cut_by_default(sock: socket.socket) -> None:
+    """Have *sock* closed as cut, also when this process is killed: the kernel would tell that as an end like others."""
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+
+
+def reset(sock: socket.socket) -> None:
+    """Close *sock* so that the other side learns that it was cut, and did not end."""
+    cut_by_default(sock)
+    sock.close()
+
+
+def end(sock: socket.socket) -> None:
+    """Close *sock*, whose end has been said, so that what was sent last arrives."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
     sock.close()
 
 

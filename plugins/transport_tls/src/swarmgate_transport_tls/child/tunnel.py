@@ -15,7 +15,7 @@ from swarmgate.api import WireError
 
 from swarmgate_transport_tls.child.framing import END, HEAD, Unframer, put_head
 from swarmgate_transport_tls.child.secured import Secured
-from swarmgate_transport_tls.child.sockets import reset
+from swarmgate_transport_tls.child.sockets import cut_by_default, end, reset
 
 #: Most bytes read at once: sixteen TLS records, the head of their piece included.
 CHUNK = 1 << 18
@@ -58,6 +58,7 @@ class Tunnel:
 
     def begin(self) -> None:
         """Carry from now on; what came with the handshake comes first."""
+        cut_by_default(self._plain)
         self._loop.add_reader(self._plain, self._read_plain)
         self._loop.add_reader(self._sock, self._read_sealed)
         self._guarded(self._open)
@@ -181,7 +182,7 @@ class Tunnel:
     def _finish(self) -> None:
         if self._said_all and self._heard_all and not self._leaving and not self._arriving and not self._closed:
             self._forget()
-            self._plain.close()
+            end(self._plain)
             self._sock.close()
             self._ended(self)
 

@@ -17,8 +17,8 @@ LARGEST = 1024
 HEAD = 4
 SESSION_BYTES = 16
 LONGEST_SERVICE = 80
-#: What is said of a reason at most, in characters.
-LONGEST_REASON = 300
+#: What is said of a reason at most, in characters, each of which may take four bytes.
+LONGEST_REASON = 240
 
 
 class Hello(Frame, frozen=True):

@@ -142,10 +142,14 @@ class Stands(Frame, frozen=True):
 
 
 class Met(Frame, frozen=True):
-    """The member *peer* is connected; *address* is where it was dialled, empty if it dialled us."""
+    """The member *peer* is connected; *address* is where it was dialled, empty if it dialled us.
+
+    *addresses* are where it says that it can be.
+    """
 
     peer: str
     address: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 class Parted(Frame, frozen=True):

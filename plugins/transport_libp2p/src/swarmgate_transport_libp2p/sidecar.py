@@ -105,6 +105,8 @@ class Sidecar:
         self._connected: set[NodeId] = set()
         self._noted: dict[str, anyio.Event] = {}
         self._listening: Listening | None = None
+        #: Where the host of this run has listened: others know that.
+        self._bound: tuple[str, ...] = ()
         self._refused = ""
         self._settled = anyio.Event()
         self._outbox: deque[Frame] = deque()
@@ -281,8 +283,8 @@ class Sidecar:
             rendezvous=member.rendezvous,
             sealing=member.sealing,
             revoked=tuple(member.revocations.peers),
-            listen=tuple(options.listen_maddrs) or (_ANY_PORT.format(port=port),),
-            may_move=not options.listen_maddrs,
+            listen=self._bound or tuple(options.listen_maddrs) or (_ANY_PORT.format(port=port),),
+            may_move=not options.listen_maddrs or self._bound != tuple(options.listen_maddrs),
             announce=tuple(options.announce_maddrs),
             max_connections=options.most_connections,
             lib_log_level=severity(options.lib_log_level),
@@ -311,8 +313,8 @@ class Sidecar:
                     self._noted[service].set()
             case Reached() | Unreached() | Stands():
                 self._of_path(frame)
-            case Met(peer, address):
-                self._met(NodeId(peer), address)
+            case Met():
+                self._met(NodeId(frame.peer), frame)
             case Parted(peer):
                 self._parted(NodeId(peer))
             case Published() | Said():
@@ -328,7 +330,7 @@ class Sidecar:
         self.tell(Revoke(peer))
 
     def _up(self, frame: Listening) -> None:
-        self._listening, self._refused = frame, ""
+        self._listening, self._bound, self._refused = frame, frame.bound, ""
         self._settle()
         self._log.info("p2p.listening", addresses=list(frame.announced))
         port = int(frame.bound[0].rpartition("/")[2]) if frame.bound else 0
@@ -375,12 +377,14 @@ class Sidecar:
         if frame.event == "library_said" or _SEVERITIES.index(frame.level) >= _SEVERITIES.index(ours):
             getattr(self._log, frame.level)(f"p2p.{frame.event}", **frame.facts)
 
-    def _met(self, peer: NodeId, address: str) -> None:
-        if address:
-            self._remember(kept.with_peer(self._kept, peer, (address,)))
+    def _met(self, peer: NodeId, frame: Met) -> None:
+        addresses = ((frame.address,) if frame.address else ()) + frame.addresses
+        if addresses:
+            self._standing.learn(peer, addresses)
+            self._remember(kept.with_peer(self._kept, peer, addresses))
         if peer not in self._connected:
             self._connected.add(peer)
-            self._log.info("p2p.met", peer=peer, address=address)
+            self._log.info("p2p.met", peer=peer, address=frame.address)
             for attendant in tuple(self._attendants):
                 attendant.met(peer)
 

@@ -8,12 +8,12 @@ A peer that has shown itself on one connection is known on its others, too: Nois
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import trio
-from swarmgate.api import Membership, NodeId, Peer, WireError
+from swarmgate.api import Membership, NodeId, WireError
 
 from swarmgate_transport_libp2p.child import hello, wires
 
@@ -47,13 +47,13 @@ class Gate:
         parted: Callable[[NodeId], None],
         told: Callable[..., None],
     ) -> None:
-        self.members: dict[NodeId, Peer] = {}
+        #: What each member has shown.
+        self.members: dict[NodeId, hello.Shown] = {}
         self._host, self._network = host, host.get_network()
         self._membership, self._tasks = membership, tasks
         self._met, self._parted, self._told = met, parted, told
         self._hello = hello.write(membership)
         self._shown: dict[NodeId, trio.Event] = {}
-        self._certificates: dict[NodeId, bytes] = {}
         self._strangers = 0
         self._waiting: Counter[int] = Counter()
         self._admitted: set[Any] = set()
@@ -69,6 +69,10 @@ class Gate:
     def __repr__(self) -> str:
         return f"<Gate {len(self.members)} members, {self._strangers} strangers>"
 
+    def announce(self, addresses: Sequence[str]) -> None:
+        """Tell members from now on that this node can be dialled at *addresses*."""
+        self._hello = hello.write(self._membership, addresses)
+
     def is_connected(self, peer: NodeId) -> bool:
         """Return whether *peer* is connected and has shown to be a member."""
         return peer in self.members
@@ -80,9 +84,9 @@ class Gate:
     async def _keep_examining(self) -> None:
         while True:
             await trio.sleep(_EXAMINED)
-            for peer, certificate in tuple(self._certificates.items()):
+            for peer, shown in tuple(self.members.items()):
                 try:
-                    self._membership.examine(certificate)
+                    self._membership.examine(shown.certificate)
                 except WireError as error:
                     self._told("info", "member_refused", peer=peer, reason=str(error))
                     self.banish(peer)
@@ -116,7 +120,6 @@ class Gate:
         peer = _peer_of(connection)
         if peer in self.members and not self.connections(peer):
             del self.members[peer]
-            self._certificates.pop(peer, None)
             self._shown.pop(peer, None)
             self._parted(peer)
         if connection in self._admitted:
@@ -143,7 +146,7 @@ class Gate:
             self._strangers -= 1
         if shown:
             await self._admit(connection)
-        else:
+        elif not connection.is_closed:
             self._told("info", "stranger_closed", peer=peer, reason=f"said no hello within {PATIENCE:g} s")
             await connection.close()
 
@@ -158,9 +161,7 @@ class Gate:
     # the hello
 
     def _take(self, body: bytes, peer: NodeId) -> None:
-        shown = hello.read(self._membership, body, peer)
-        self._certificates[peer] = self._membership.unseal(body, purpose=b"hello")
-        self.members[peer] = shown
+        self.members[peer] = hello.read(self._membership, body, peer)
         self._shown.setdefault(peer, trio.Event()).set()
 
     async def _greet(self, connection: Any, peer: NodeId) -> None:

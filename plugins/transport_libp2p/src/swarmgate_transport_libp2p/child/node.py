@@ -79,7 +79,9 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
         node = Node(host, membership, tasks, say)
         async with node.gossip.running():
             bound = tuple(str(each).partition("/p2p/")[0] for each in host.get_transport_addrs())
-            say(Listening(tuple(announce(bound)), bound))
+            told = tuple(announce(bound))
+            node.gate.announce(told)
+            say(Listening(told, bound))
             yield node
         tasks.cancel_scope.cancel()
 
@@ -194,8 +196,10 @@ class Node:
         self.peers.know(peer, tidied(addresses))
 
     def _met(self, peer: NodeId, connection: Any) -> None:
+        shown = self.gate.members[peer].addresses
         address = self.peers.met(peer, connection)
-        self._say(Met(peer, address))
+        self.peers.know(peer, shown)
+        self._say(Met(peer, address, tuple(shown)))
         if self._seeker is not None:
             self._tasks.start_soon(self._seeker.met, peer)
 

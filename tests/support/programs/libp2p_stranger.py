@@ -64,6 +64,8 @@ async def run(target: str, attempt: str) -> dict[str, Any]:
                 case "flood":
                     for _ in range(100):
                         tasks.start_soon(_probe, connection, "/ipfs/ping/1.0.0", learned)
+                case _:
+                    sys.exit(f"no such attempt: {attempt}")
             with trio.move_on_after(_PATIENCE):
                 await connection.event_closed.wait()
             learned["closed_after"] = round(trio.current_time() - begun, 2)

@@ -43,6 +43,9 @@ class Splice:
             await self._down.wait()
         except _LOST:
             await self.break_off()
+        except trio.Cancelled:  # all of the process ends
+            reset(self._local)
+            raise
         if not self._broken:
             close(self._local)
             with suppress(Exception):

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import secrets
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -25,10 +26,8 @@ def _libp2p() -> None:  # pyright: ignore[reportUnusedFunction]  # a fixture
     """Import libp2p once, when the first test needs it: it takes seconds, and warns of its own old habits."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import libp2p.kad_dht.kad_dht
-        import libp2p.pubsub.gossipsub
-
-        import swarmgate_transport_libp2p.child.mended.gossip  # noqa: F401
+        for module in ("libp2p.kad_dht.kad_dht", "libp2p.pubsub.gossipsub"):
+            importlib.import_module(module)
 
 
 @pytest.fixture(params=["vanilla", "mended"])
@@ -117,7 +116,7 @@ class Ends:
     async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
         """Wait for what no event tells of."""
         with trio.fail_after(seconds):
-            while not holds():
+            while not holds():  # noqa: ASYNC110  # libp2p has no event for it
                 await trio.sleep(0.01)
 
     @staticmethod
@@ -126,6 +125,20 @@ class Ends:
         while len(parts) < size:
             parts += await stream.read(size - len(parts))
         return bytes(parts)
+
+    @staticmethod
+    async def read_on(stream: Any, into: bytearray | None = None) -> None:
+        """Read until it fails."""
+        while True:
+            data = await stream.read(65536)
+            if into is not None:
+                into += data
+
+    @staticmethod
+    async def write_on(stream: Any) -> None:
+        """Write until it fails."""
+        while True:
+            await stream.write(bytes(65536))
 
     @staticmethod
     async def echo(stream: Any) -> None:
@@ -167,7 +180,8 @@ class Link:
 
     async def cut(self) -> None:
         for stream in self._sockets:
-            await trio.aclose_forcefully(stream)
+            stream.socket.close()
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def _carry(self, near: trio.SocketStream) -> None:
         far = await trio.open_tcp_stream("127.0.0.1", self._target)
@@ -188,15 +202,15 @@ class Link:
 
 
 @asynccontextmanager
-async def _link(target: int) -> AsyncIterator[Link]:
+async def _link(target: int) -> AsyncGenerator[Link]:
     async with trio.open_nursery() as nursery:
         link = Link(nursery, target)
         await link.open()
         try:
             yield link
         finally:
-            link.thaw()
             nursery.cancel_scope.cancel()
+            await link.cut()
 
 
 @pytest.fixture

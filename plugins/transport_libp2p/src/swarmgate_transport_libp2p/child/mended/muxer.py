@@ -166,8 +166,8 @@ class Muxer(IMuxedConn):
 
     def forget(self, stream: MuxedStream) -> None:
         """Drop *stream* when it is over."""
-        if stream.state.over:
-            self._streams.pop(stream.stream_id, None)
+        if stream.state.over and self._streams.pop(stream.stream_id, None) is not None and stream.at_end is not None:
+            stream.at_end()
 
     # ---- the three tasks
 

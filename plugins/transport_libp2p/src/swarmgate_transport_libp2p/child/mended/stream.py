@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 import trio
@@ -22,6 +23,7 @@ class MuxedStream(IMuxedStream):
         self.state = state
         self.stream_id = state.id
         self.is_initiator = state.ours
+        self.at_end: Callable[[], None] | None = None  # called once when both sides are done
         self._muxer = muxer
         self._session = muxer.session
         self._writing = trio.StrictFIFOLock()

@@ -29,6 +29,7 @@ from swarmgate_transport_libp2p.child.mended.dialing import in_order, reason_of
 from swarmgate_transport_libp2p.child.mended.limits import Limits
 from swarmgate_transport_libp2p.child.mended.muxer import Muxer
 from swarmgate_transport_libp2p.child.mended.noise import Noise
+from swarmgate_transport_libp2p.child.mended.stream import MuxedStream
 from swarmgate_transport_libp2p.child.mended.tcp import BufferedTCP
 
 if TYPE_CHECKING:
@@ -214,15 +215,20 @@ class MendedSwarm(Swarm):
             except Exception as error:  # noqa: BLE001  # another connection may do
                 fault = error
                 continue
+            muxed.at_end = partial(self._forget, conn, muxed)
             try:
                 return await conn._add_stream(muxed)  # noqa: SLF001  # what their new_stream does, which leaks when cancelled  # pyright: ignore[reportPrivateUsage]
             except BaseException:
                 muxed.abort()
-                for stream in conn.get_streams():
-                    if stream.muxed_stream is muxed:
-                        conn.remove_stream(stream)
                 raise
         raise SwarmException(f"no stream to {peer_id} can be opened: {fault}") from fault
+
+    @staticmethod
+    def _forget(conn: SwarmConn, muxed: MuxedStream) -> None:
+        """Take *muxed* from the books: libp2p does so only when nobody cancels its closing."""
+        for stream in conn.get_streams():
+            if stream.muxed_stream is muxed:
+                conn.remove_stream(stream)
 
     async def close(self) -> None:
         """Close all connections at once, and then the rest; py-libp2p closes one after the other."""

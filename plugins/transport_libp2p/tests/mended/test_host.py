@@ -184,6 +184,21 @@ async def test_the_key_makes_the_id() -> None:
         assert str(host.get_id()) == peer_id(public.public_bytes_raw())
 
 
+async def test_new_addresses_are_dialled_before_old_ones(mended: Opens, ends: Any) -> None:
+    """A peer known under twenty dead addresses is reached at once under the new one, which is then remembered."""
+    from multiaddr import Multiaddr
+
+    async with mended() as client, mended() as server:
+        dead = [Multiaddr(f"/ip4/127.0.0.2/tcp/{port}") for port in range(1, 21)]
+        client.get_peerstore().add_addrs(server.get_id(), dead, 60)
+        alive = f"/ip4/127.0.0.1/tcp/{ends.port(server)}"
+        with trio.fail_after(3):
+            await client.dial(server.get_id(), [alive])
+        assert client.muxers(server.get_id())
+        assert str(client.get_peerstore().addrs(server.get_id())[0]) == alive
+        await client.dial(server.get_id())
+
+
 async def test_what_is_raised_inside_comes_out_as_it_is(mended: Opens) -> None:
     """An exception of the body is not wrapped in a group."""
     with pytest.raises(ZeroDivisionError):

@@ -16,8 +16,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.host.basic_host import BasicHost
 from libp2p.peer.id import ID
-from libp2p.peer.peerinfo import PeerInfo
-from libp2p.peer.peerstore import PeerStore
+from libp2p.peer.peerstore import PeerStore, PeerStoreError
 from libp2p.protocol_muxer.exceptions import MultiselectError
 from libp2p.protocol_muxer.multiselect import Multiselect
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
@@ -36,6 +35,9 @@ log = structlog.get_logger("swarmgate.libp2p")
 
 Announce = Callable[[list[str]], Sequence[str]]
 
+#: Addresses of a peer that are kept, and for how many seconds.
+_KNOWN = 32
+_REMEMBERED = 24 * 3600
 #: Seconds for closing every connection and listener.
 _PARTING = 3.0
 
@@ -89,14 +91,21 @@ class MendedHost(BasicHost):
         """Return the least round trip in seconds of the connections to *peer*, None before the first is measured."""
         return min((took for muxer in self.muxers(peer) if (took := muxer.round_trip) is not None), default=None)
 
-    async def dial(self, peer: ID, addresses: Sequence[str], *, ttl: int = 3600) -> None:
-        """Have a connection to *peer*, dialling *addresses* and those known from before if there is none.
+    async def dial(self, peer: ID, addresses: Sequence[str] = ()) -> None:
+        """Have a connection to *peer*: if there is none, dial *addresses* and then those known from before.
 
         Raises:
             SwarmException: none of them answered; the message says what each did.
 
         """
-        await self.connect(PeerInfo(peer, [Multiaddr(address) for address in addresses]))
+        try:
+            known = self.peerstore.addrs(peer)
+        except PeerStoreError:
+            known = []
+        ordered = dict.fromkeys([*addresses, *map(str, known)])
+        self.peerstore.clear_addrs(peer)
+        self.peerstore.add_addrs(peer, [Multiaddr(address) for address in list(ordered)[:_KNOWN]], _REMEMBERED)
+        await self.swarm.dial_peer(peer)
 
     async def _swarm_stream_handler(self, net_stream: INetStream) -> None:
         peer = net_stream.muxed_conn.peer_id

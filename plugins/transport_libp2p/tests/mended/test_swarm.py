@@ -86,6 +86,24 @@ async def test_an_address_that_never_answers_is_given_up(mended: Opens, ends: An
             assert trio.current_time() - began < 3
 
 
+async def test_one_address_is_dialled_once_and_for_a_time(mended: Opens, ends: Any) -> None:
+    """Dialling an address by itself is tried once, ends within its time, and forgets no other address."""
+    from multiaddr import Multiaddr
+
+    async with mended(limits={"dial": 0.5}) as client, mended() as server, mended() as other:
+        info = ends.info(server)
+        client.get_peerstore().add_addrs(info.peer_id, info.addrs, 60)
+        began = trio.current_time()
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            address = Multiaddr(f"/ip4/127.0.0.1/tcp/{mute.getsockname()[1]}")
+            with pytest.raises(Exception, match=r"no answer within 0\.5 s"):
+                await client.get_network().dial_addr(address, server.get_id())
+        with pytest.raises(Exception, match=r"(?i)peer id"):
+            await client.get_network().dial_addr(other.get_transport_addrs()[0], server.get_id())
+        assert trio.current_time() - began < 2
+        assert client.get_peerstore().addrs(server.get_id()) == info.addrs
+
+
 async def test_connecting_waits_for_nothing(kind: str, opens: Opens, mended: Opens, ends: Any) -> None:
     """A dial takes as long as the handshake; libp2p's own waits a quarter of a second after it has succeeded."""
     spans: list[float] = []

@@ -1,1 +1,1 @@
-"""The child process: trio and py-libp2p, and nothing of the gateway's own loop."""
+"""The process that runs py-libp2p, on trio: it may die at any time, and another takes its place."""

@@ -60,9 +60,15 @@ class MendedHost(BasicHost):
         announce: Callable[[list[Multiaddr]], list[Multiaddr]],
         admits: Callable[[ID], bool],
         foyer: Collection[str],
+        observe: bool,
         limits: Limits,
     ) -> None:
-        super().__init__(swarm, addrs_factory=announce, negotiate_timeout=max(1, int(limits.upgrade)))
+        super().__init__(
+            swarm,
+            addrs_factory=announce,
+            disable_identify_address_discovery=not observe,
+            negotiate_timeout=max(1, int(limits.upgrade)),
+        )
         self.swarm = swarm
         self._admits = admits
         self._foyer = frozenset(foyer)
@@ -157,13 +163,14 @@ async def open_host(
     admits: Callable[[ID], bool] = everybody,
     foyer: Collection[str] = (),
     limits: Limits | None = None,
+    observe: bool = False,
     shared_port: bool = False,
 ) -> AsyncGenerator[MendedHost]:
     """Open a host that speaks Noise and yamux over TCP and nothing else, with the Ed25519 key made of *key_seed*.
 
     *listen* are multiaddresses (``/ip4/0.0.0.0/tcp/4001``); *announce* is what others are told instead, or makes it of
-    what is listened on; without it they are told this machine's real addresses.  With *shared_port*, dials for hole
-    punching may leave from the listening port.
+    what is listened on; without it they are told this machine's real addresses.  With *observe*, addresses that several
+    peers see us at are among those to announce.  With *shared_port*, dials for hole punching may leave from the listening port.
 
     Raises:
         PluginError: another version of libp2p is installed.
@@ -178,7 +185,7 @@ async def open_host(
     peerstore.add_key_pair(peer, key_pair)
     noise = Noise(key_pair, create_noise_key_pair().private_key)
     swarm = MendedSwarm(peer, peerstore, noise, limits=limits, shared_port=shared_port)
-    host = MendedHost(swarm, announce=_announcing(announce), admits=admits, foyer=foyer, limits=limits)
+    host = MendedHost(swarm, announce=_announcing(announce), admits=admits, foyer=foyer, observe=observe, limits=limits)
     fault: Exception | None = None
     async with background_trio_service(swarm):
         try:

@@ -155,6 +155,19 @@ class MendedSwarm(Swarm):
             done.set()
             self._ongoing_dials.pop(peer_id, None)
 
+    async def dial_addr(self, addr: Multiaddr, peer_id: ID, source: tuple[str, int] | None = None) -> INetConn:
+        """Connect to *peer_id* at *addr*, once and within the time for one address.
+
+        Raises:
+            SwarmException: there was no answer, or not this peer's; what a notifee raises comes through.
+
+        """
+        try:
+            with trio.fail_after(self._limits.dial):
+                return await self._dial_addr_single_attempt(addr, peer_id, source)
+        except trio.TooSlowError:
+            raise SwarmException(f"no answer within {self._limits.dial:g} s") from None
+
     def _candidates(self, peer_id: ID) -> list[str]:
         if peer_id == self.self_id:
             raise SwarmException("this node does not dial itself")
@@ -176,10 +189,7 @@ class MendedSwarm(Swarm):
         async def attempt(address: str, failed: trio.Event) -> None:
             try:
                 async with self._global_dial_limiter:
-                    with trio.fail_after(self._limits.dial):
-                        connected.append(await self._dial_addr_single_attempt(Multiaddr(address), peer_id))
-            except trio.TooSlowError:
-                faults.append(f"{address}: no answer within {self._limits.dial:g} s")
+                    connected.append(await self.dial_addr(Multiaddr(address), peer_id))
             except Exception as fault:  # noqa: BLE001  # what an address leads to may do anything; the next one is tried
                 faults.append(f"{address}: {reason_of(fault)}")
             else:

@@ -102,10 +102,10 @@ async def test_a_taken_port_is_said(tmp_path: Path) -> None:
         where = f"/ip4/127.0.0.1/tcp/{taken.getsockname()[1]}"
         async with open_sidecar(HostOptions(listen_maddrs=[where]), a_context_of(member, tmp_path)) as sidecar:
             with anyio.fail_after(PATIENCE):
-                with pytest.raises(Unreachable, match="something else listens there"):
+                with pytest.raises(Unreachable, match="something listens there already"):
                     await sidecar.addresses()
                 async with an_echo() as echo:
-                    with pytest.raises(Unreachable, match="something else listens there"):
+                    with pytest.raises(Unreachable, match="something listens there already"):
                         async with P2pTransport(sidecar).expose(GATEWAY, echo):
                             pass
             assert sidecar.child.starts == 1

@@ -24,6 +24,8 @@ MOST_STRANGERS, MOST_WAITING = 64, 16
 #: How often it is looked whether somebody's certificate has ended, in seconds.
 _EXAMINED = 30.0
 _MOST_COMMANDS = 16
+#: Each stranger is complained of once in so long, in seconds, and no more of them than so many.
+_COMPLAINED, _MOST_COMPLAINED = 60.0, 32
 
 
 class NotAMember(Exception):
@@ -55,6 +57,8 @@ class Gate:
         self._hello = hello.write(membership)
         self._shown: dict[NodeId, trio.Event] = {}
         self._strangers = 0
+        self._complained: dict[NodeId, float] = {}
+        self._complained_since = trio.current_time()
         self._waiting: Counter[int] = Counter()
         self._admitted: set[Any] = set()
         self._handle = self._network.common_stream_handler
@@ -88,8 +92,20 @@ class Gate:
                 try:
                     self._membership.examine(shown.certificate)
                 except WireError as error:
-                    self._told("info", "member_refused", peer=peer, reason=str(error))
+                    self._complain(peer, str(error))
                     self.banish(peer)
+
+    def _complain(self, peer: NodeId, reason: str) -> None:
+        """Log why *peer* is closed; not each time, as strangers can come as often as they like."""
+        now = trio.current_time()
+        often = (
+            now - self._complained.get(peer, -_COMPLAINED) < _COMPLAINED or len(self._complained) >= _MOST_COMPLAINED
+        )
+        if now - self._complained_since >= _COMPLAINED:
+            self._complained.clear()
+            self._complained_since = now
+        self._complained.setdefault(peer, now)
+        self._told("debug" if often else "info", "stranger_closed", peer=peer, reason=reason)
 
     async def _close_all(self, peer: NodeId) -> None:
         for connection in self.connections(peer):
@@ -147,7 +163,7 @@ class Gate:
         if shown:
             await self._admit(connection)
         elif not connection.is_closed:
-            self._told("info", "stranger_closed", peer=peer, reason=f"said no hello within {PATIENCE:g} s")
+            self._complain(peer, f"said no hello within {PATIENCE:g} s")
             await connection.close()
 
     async def _has_shown(self, peer: NodeId) -> bool:
@@ -193,7 +209,7 @@ class Gate:
                 await wires.write_all(stream, self._hello)
                 await wires.end(stream)
         except WireError as error:
-            self._told("info", "stranger_closed", peer=peer, reason=str(error))
+            self._complain(peer, str(error))
             await self._close_all(peer)
         except wires.StreamLost as error:
             self._told("debug", "hello_lost", peer=peer, reason=str(error))

@@ -62,8 +62,9 @@ class Gossip:
     async def running(self) -> AsyncGenerator[None]:
         """Hold pubsub running; before any connection is made, as it hears of new ones alone."""
         from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, PROTOCOL_ID_V12, GossipSub
-        from libp2p.pubsub.pubsub import Pubsub
         from libp2p.tools.anyio_service import background_trio_service
+
+        from swarmgate_transport_libp2p.child.mended.gossip import MendedPubsub
 
         router = GossipSub(
             protocols=[PROTOCOL_ID_V12, PROTOCOL_ID_V11, PROTOCOL_ID],
@@ -73,9 +74,7 @@ class Gossip:
             heartbeat_interval=_HEARTBEAT_SECONDS,
             spam_protection_enabled=False,  # it would drop what members pass on, above ten messages a second
         )
-        self._pubsub = Pubsub(
-            self._host, router, max_inbound_rpc_size=4 * LARGEST_SPREAD, allowed_topics=frozenset({self.topic})
-        )
+        self._pubsub = MendedPubsub(self._host, router, max_message=4 * LARGEST_SPREAD)
         self._pubsub.set_topic_validator(self.topic, self._is_ours, False)
         async with background_trio_service(router), background_trio_service(self._pubsub):
             await self._pubsub.wait_until_ready()

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
-from swarmgate.api import ConfigError, Frame, Membership, NodeId, Revocations, Unreachable, WireError
+from libp2p.peer.id import ID
+from swarmgate.api import Frame, Membership, NodeId, Revocations, Unreachable, WireError
 
-from swarmgate_transport_libp2p.addresses import announced, tidied
+from swarmgate_transport_libp2p.addresses import tidied
 from swarmgate_transport_libp2p.child import hosting
 from swarmgate_transport_libp2p.child.dht import Seeker
 from swarmgate_transport_libp2p.child.gate import Gate
@@ -64,38 +65,15 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
         revocations=Revocations(NodeId(each) for each in begin.revoked),
     )
 
-    def announce(candidates: Any) -> tuple[str, ...]:
-        return begin.announce or announced(candidates, hosting.own_addresses())
-
-    async with (
-        hosting.open_host(
-            key_seed=begin.key,
-            listen=_free(begin),
-            announce=announce,
-            max_connections=begin.max_connections,
-        ) as host,
-        trio.open_nursery() as tasks,
-    ):
+    async with hosting.open_host(begin) as host, trio.open_nursery() as tasks:
         node = Node(host, membership, tasks, say)
         async with node.gossip.running():
+            told = tuple(str(each).rpartition("/p2p/")[0] for each in host.get_addrs())
             bound = tuple(str(each).partition("/p2p/")[0] for each in host.get_transport_addrs())
-            told = tuple(announce(bound))
             node.gate.announce(told)
             say(Listening(told, bound))
             yield node
         tasks.cancel_scope.cancel()
-
-
-def _free(begin: Begin) -> tuple[str, ...]:
-    """Return where to listen: as asked, or at any other port if that one is taken and we may move."""
-    if not begin.may_move:
-        return begin.listen
-    try:
-        for text in begin.listen:
-            hosting.usable(text)
-    except ConfigError:
-        return tuple(f"{text.rpartition('/')[0]}/0" for text in begin.listen)
-    return begin.listen
 
 
 class Node:
@@ -229,9 +207,8 @@ class Node:
             return Stands(path.number, "direct", None, self.peers.reason(path.peer))
         kinds = [_kind(each) for each in self.gate.connections(path.peer)]
         kind = "direct" if "direct" in kinds or not kinds else "relayed"
-        measured = [float(each.muxed_conn.rtt()) for each in self.gate.connections(path.peer)]
-        known = [each for each in measured if each > 0]
-        return Stands(path.number, kind, min(known, default=self._round_trips.get(path.peer)))
+        measured = self._host.round_trip(ID.from_base58(path.peer))
+        return Stands(path.number, kind, measured or self._round_trips.get(path.peer))
 
 
 def _kind(connection: Any) -> str:

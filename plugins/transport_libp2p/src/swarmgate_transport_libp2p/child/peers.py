@@ -10,6 +10,7 @@ from swarmgate.api import NodeId, Revocations, Unreachable
 
 from swarmgate_transport_libp2p.child import wires
 from swarmgate_transport_libp2p.child.gate import Gate
+from swarmgate_transport_libp2p.child.mended.dialing import in_order
 from swarmgate_transport_libp2p.child.redial import Redial
 
 #: The next address is tried when the one before has failed, or after so long, in seconds (as RFC 8305 has it).
@@ -75,7 +76,7 @@ class Peers:
             raise Unreachable("that is this node itself")
         if peer in self._revocations:
             raise Unreachable("it is revoked")
-        addresses = list(dict.fromkeys([*hints, *self.redial.addresses(peer)]))[:_MOST_TRIED]
+        addresses = in_order([*hints, *self.redial.addresses(peer)], _MOST_TRIED)
         if not addresses:
             raise Unreachable("nobody knows where it is: no hints, and it has not been met")
         under_way = self._dials.get(peer)
@@ -130,6 +131,8 @@ class Peers:
         """Connect for the library's own parts, such as the DHT, in the same way as for all others."""
         from libp2p.network.exceptions import SwarmException
 
+        if self.redial.rests(str(peer_id), trio.current_time()):
+            raise SwarmException("it did not answer a moment ago")  # the DHT would try it for each of its questions
         try:
             hints = [str(each).partition("/p2p/")[0] for each in self._network.peerstore.addrs(peer_id)]
         except Exception:  # noqa: BLE001  # it knows none
@@ -137,6 +140,7 @@ class Peers:
         try:
             await self.connect(NodeId(str(peer_id)), hints)
         except Unreachable as error:
+            self.redial.failed(str(peer_id), trio.current_time())
             raise SwarmException(str(error)) from error
         return list(self._network.get_connections(peer_id))
 

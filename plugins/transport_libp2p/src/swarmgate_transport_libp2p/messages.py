@@ -28,6 +28,7 @@ class Begin(Frame, frozen=True):
     may_move: bool = False
     announce: tuple[str, ...] = ()
     max_connections: int = 0
+    relay: bool = False
     lib_log_level: LogLevel = "critical"
 
     def __repr__(self) -> str:

@@ -243,6 +243,7 @@ class Sidecar:
             may_move=not asked or (bool(self._bound) and self._bound != asked),
             announce=tuple(options.announce_maddrs),
             max_connections=options.most_connections,
+            relay=options.relay,
             lib_log_level=severity(options.lib_log_level),
         )
         self._outbox.clear()

@@ -21,8 +21,9 @@ def body_of(data: bytes) -> bytes:
 
 def test_members_know_one_another() -> None:
     """Whoever says hello over its own connection is known, and where it can be dialled."""
-    shown = hello.read(ONE, body_of(hello.write(OTHER, ["/ip4/10.0.0.5/tcp/1", "nonsense"])), OTHER.id)
-    assert shown == hello.Shown(OTHER.certificate, ("/ip4/10.0.0.5/tcp/1",))
+    said = hello.write(OTHER, ["/ip4/10.0.0.5/tcp/1", "nonsense"], relays=True)
+    shown = hello.read(ONE, body_of(said), OTHER.id)
+    assert shown == hello.Shown(OTHER.certificate, ("/ip4/10.0.0.5/tcp/1",), relays=True)
 
 
 def test_the_longest_hello_has_room() -> None:

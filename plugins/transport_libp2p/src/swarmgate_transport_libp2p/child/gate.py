@@ -24,7 +24,7 @@ MOST_STRANGERS, MOST_WAITING = 64, 16
 #: How often it is looked whether somebody's certificate has ended, in seconds.
 _EXAMINED = 30.0
 _MOST_COMMANDS = 16
-#: Each stranger is complained of once in so long, in seconds, and no more of them than so many.
+#: Each stranger is complained of once in so long, in seconds, and of no more than so many.
 _COMPLAINED, _MOST_COMPLAINED = 60.0, 32
 
 
@@ -57,7 +57,7 @@ class Gate:
         self._hello = hello.write(membership)
         self._shown: dict[NodeId, trio.Event] = {}
         self._strangers = 0
-        self._complained: dict[NodeId, float] = {}
+        self._complained: set[NodeId] = set()
         self._complained_since = trio.current_time()
         self._waiting: Counter[int] = Counter()
         self._admitted: set[Any] = set()
@@ -73,9 +73,9 @@ class Gate:
     def __repr__(self) -> str:
         return f"<Gate {len(self.members)} members, {self._strangers} strangers>"
 
-    def announce(self, addresses: Sequence[str]) -> None:
-        """Tell members from now on that this node can be dialled at *addresses*."""
-        self._hello = hello.write(self._membership, addresses)
+    def announce(self, addresses: Sequence[str], *, relays: bool) -> None:
+        """Tell members from now on that this node can be dialled at *addresses*, and whether it *relays*."""
+        self._hello = hello.write(self._membership, addresses, relays=relays)
 
     def is_connected(self, peer: NodeId) -> bool:
         """Return whether *peer* is connected and has shown to be a member."""
@@ -98,13 +98,11 @@ class Gate:
     def _complain(self, peer: NodeId, reason: str) -> None:
         """Log why *peer* is closed; not each time, as strangers can come as often as they like."""
         now = trio.current_time()
-        often = (
-            now - self._complained.get(peer, -_COMPLAINED) < _COMPLAINED or len(self._complained) >= _MOST_COMPLAINED
-        )
         if now - self._complained_since >= _COMPLAINED:
             self._complained.clear()
             self._complained_since = now
-        self._complained.setdefault(peer, now)
+        often = peer in self._complained or len(self._complained) >= _MOST_COMPLAINED
+        self._complained.add(peer)
         self._told("debug" if often else "info", "stranger_closed", peer=peer, reason=reason)
 
     async def _close_all(self, peer: NodeId) -> None:

@@ -2,8 +2,8 @@
 
 Format: one byte for the version, two (big endian) for the length, and so many bytes that are sealed for members of the
 swarm (:meth:`swarmgate.api.Membership.seal`, purpose ``hello``): a MessagePack array of the sender's certificate, DER,
-and of the multiaddresses where it can be dialled.  Who dialled says it first; who was dialled answers with its own once
-the first has been found good, and says nothing at all otherwise.
+of the multiaddresses where it can be dialled, and of whether it relays for others.  Who dialled says it first; who was
+dialled answers with its own once the first has been found good, and says nothing at all otherwise.
 Whoever has not the token can neither read nor write one, and whoever copies one has not the key that the connection
 (Noise) has shown the other to have.
 """
@@ -26,19 +26,20 @@ _PURPOSE = b"hello"
 
 
 class Shown(msgspec.Struct, frozen=True, array_like=True):
-    """What a hello shows: the certificate, and where its node can be dialled."""
+    """What a hello shows: the certificate, where its node can be dialled, and whether it relays for others."""
 
     certificate: bytes
     addresses: tuple[str, ...] = ()
+    relays: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Shown)
 
 
-def write(membership: Membership, addresses: Sequence[str] = ()) -> bytes:
+def write(membership: Membership, addresses: Sequence[str] = (), *, relays: bool = False) -> bytes:
     """Return the hello of the node whose *membership* it is, and which can be dialled at *addresses*."""
-    shown = Shown(membership.certificate, tuple(tidied(addresses)))
+    shown = Shown(membership.certificate, tuple(tidied(addresses)), relays)
     body = membership.seal(_encoder.encode(shown), purpose=_PURPOSE)
     return bytes((VERSION,)) + len(body).to_bytes(2, "big") + body
 
@@ -72,4 +73,4 @@ def read(membership: Membership, body: bytes, peer: str) -> Shown:
     member = membership.examine(shown.certificate)
     if member.id != peer:
         raise WireError(f"{peer} shows the certificate of {member.id}")
-    return Shown(shown.certificate, tuple(tidied(shown.addresses)))
+    return Shown(shown.certificate, tuple(tidied(shown.addresses)), shown.relays)

@@ -16,6 +16,7 @@ from swarmgate_transport_libp2p.child.dht import Seeker
 from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.child.gossip import Gossip
 from swarmgate_transport_libp2p.child.peers import Peers
+from swarmgate_transport_libp2p.child.relaying import Relaying
 from swarmgate_transport_libp2p.child.tunnels import Path, Tunnels
 from swarmgate_transport_libp2p.messages import (
     Begin,
@@ -66,11 +67,11 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
     )
 
     async with hosting.open_host(begin) as host, trio.open_nursery() as tasks:
-        node = Node(host, membership, tasks, say)
-        async with node.gossip.running():
+        node = Node(host, membership, tasks, say, relay=begin.relay)
+        async with node.gossip.running(), node.relaying.running():
             told = tuple(str(each).rpartition("/p2p/")[0] for each in host.get_addrs())
             bound = tuple(str(each).partition("/p2p/")[0] for each in host.get_transport_addrs())
-            node.gate.announce(told)
+            node.gate.announce(told, relays=begin.relay)
             say(Listening(told, bound))
             yield node
         tasks.cancel_scope.cancel()
@@ -79,10 +80,13 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
 class Node:
     """A member of the swarm, for as long as its host is open."""
 
-    def __init__(self, host: Any, membership: Membership, tasks: trio.Nursery, say: Callable[[Frame], None]) -> None:
+    def __init__(
+        self, host: Any, membership: Membership, tasks: trio.Nursery, say: Callable[[Frame], None], *, relay: bool
+    ) -> None:
         self._host, self._membership, self._tasks, self._say = host, membership, tasks, say
         self.gate = Gate(host, membership, tasks, met=self._met, parted=self._parted, told=self._told)
-        self.peers = Peers(host, self.gate, membership.revocations, tasks)
+        self.relaying = Relaying(host, tasks, serves=relay, told=self._told)
+        self.peers = Peers(host, self.gate, self.relaying, membership.revocations, tasks)
         self.tunnels = Tunnels(host, tasks, self.peers.connect, self._told)
         self.gossip = Gossip(
             host,
@@ -174,15 +178,17 @@ class Node:
         self.peers.know(peer, tidied(addresses))
 
     def _met(self, peer: NodeId, connection: Any) -> None:
-        shown = self.gate.members[peer].addresses
+        shown = self.gate.members[peer]
         address = self.peers.met(peer, connection)
-        self.peers.know(peer, shown)
-        self._say(Met(peer, address, tuple(shown)))
+        self.peers.know(peer, shown.addresses)
+        self.relaying.met(peer, relays=shown.relays)
+        self._say(Met(peer, address, shown.addresses))
         if self._seeker is not None:
             self._tasks.start_soon(self._seeker.met, peer)
 
     def _parted(self, peer: NodeId) -> None:
         self.peers.parted(peer)
+        self.relaying.parted(peer)
         self._say(Parted(peer))
         self._look()
 

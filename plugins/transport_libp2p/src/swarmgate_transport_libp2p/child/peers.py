@@ -12,11 +12,14 @@ from swarmgate_transport_libp2p.child import wires
 from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.child.mended.dialing import in_order
 from swarmgate_transport_libp2p.child.redial import Redial
+from swarmgate_transport_libp2p.child.relaying import MOST_RELAYS, Relaying
 
 #: The next address is tried when the one before has failed, or after so long, in seconds (as RFC 8305 has it).
 _HEADSTART = 0.25
 #: What connecting may take in all, the hello included, in seconds.
-PATIENCE = 10.0
+PATIENCE = 15.0
+#: How long all direct ways together have before relays are asked, in seconds.
+_DIRECT_SECONDS = 5.0
 #: The most addresses of one peer that are tried at once.
 _MOST_TRIED = 8
 #: The most peers dialled at once by ourselves.
@@ -26,11 +29,13 @@ _MOST_DIALLED = 16
 class Peers:
     """Keeps members connected; *gate* says who is."""
 
-    def __init__(self, host: Any, gate: Gate, revocations: Revocations, tasks: trio.Nursery) -> None:
+    def __init__(
+        self, host: Any, gate: Gate, relaying: Relaying, revocations: Revocations, tasks: trio.Nursery
+    ) -> None:
         self.redial = Redial()
         self._network = host.get_network()
         self._self = NodeId(str(host.get_id()))
-        self._gate, self._revocations, self._tasks = gate, revocations, tasks
+        self._gate, self._relaying, self._revocations, self._tasks = gate, relaying, revocations, tasks
         self._dials: dict[NodeId, trio.Event] = {}
         self._reasons: dict[NodeId, str] = {}
         self._by: dict[NodeId, str] = {}
@@ -77,7 +82,7 @@ class Peers:
         if peer in self._revocations:
             raise Unreachable("it is revoked")
         addresses = in_order([*hints, *self.redial.addresses(peer)], _MOST_TRIED)
-        if not addresses:
+        if not addresses and not self._relaying.relays:
             raise Unreachable("nobody knows where it is: no hints, and it has not been met")
         under_way = self._dials.get(peer)
         if under_way is None:
@@ -112,13 +117,26 @@ class Peers:
                     await next_one.wait()
                 if self._gate.is_connected(peer):
                     return
-            with trio.move_on_after(PATIENCE):
-                await over.wait()
+            if addresses:
+                with trio.move_on_after(_DIRECT_SECONDS):
+                    await over.wait()
+            await self._dial_through_relays(peer, failures)
         finally:
             if not self._gate.is_connected(peer):
                 self._reasons[peer] = "; ".join(failures) or f"no answer within {PATIENCE:g} s"
             del self._dials[peer]
             done.set()
+
+    async def _dial_through_relays(self, peer: NodeId, failures: list[str]) -> None:
+        """Try the relays that are connected, one after another, where no direct way was found."""
+        for relay in list(self._relaying.relays)[:MOST_RELAYS]:
+            if self._gate.is_connected(peer):
+                return
+            if relay != peer:
+                try:
+                    await self._relaying.dial(relay, peer)
+                except Unreachable as error:
+                    failures.append(str(error))
 
     async def _attempt(self, peer: NodeId, address: str) -> None:
         from libp2p.peer.id import ID

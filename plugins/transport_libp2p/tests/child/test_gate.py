@@ -110,3 +110,17 @@ async def test_a_killed_peer_is_noticed_at_once(tmp_path: Path) -> None:
         os.kill(other.child.pid, signal.SIGKILL)
         await until(lambda: other.membership.id not in one.connected, seconds=1.0)
         await until(lambda: other.membership.id in one.connected)
+
+
+@pytest.mark.anyio
+async def test_a_silent_peer_is_noticed_within_five_seconds(tmp_path: Path) -> None:
+    """A peer whose process stands still, while its machine goes on, is gone; it is known again when it goes on."""
+    async with sidecars(tmp_path) as (one, other):
+        await contact(one, other)
+        assert other.child.pid
+        os.kill(other.child.pid, signal.SIGSTOP)
+        try:
+            await until(lambda: other.membership.id not in one.connected, seconds=5.5)
+        finally:
+            os.kill(other.child.pid, signal.SIGCONT)
+        await until(lambda: other.membership.id in one.connected)

@@ -12,7 +12,7 @@ from libp2p_streams import Stream, a_pair
 from swarmgate.api import Unreachable
 from swarmgate_transport_libp2p.child.splice import Splice
 
-pytestmark = pytest.mark.swarm  # they import libp2p
+pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("imported")]
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from libp2p_streams import a_pair
 from swarmgate.api import Unreachable
 from swarmgate_transport_libp2p.child import wires
 
-pytestmark = pytest.mark.swarm  # they import libp2p
+pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("imported")]
 
 
 def run(test: Callable[..., Awaitable[Any]], *, jumps: bool = False) -> None:

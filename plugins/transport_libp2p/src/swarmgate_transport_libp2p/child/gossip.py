@@ -21,8 +21,8 @@ from swarmgate_transport_libp2p.messages import Channel
 
 #: Above 64 KiB the library's two writers mix up their frames; honest messages are 30 kB at most, in bytes.
 LARGEST_SPREAD = 32_768
-#: The most one peer may say to another directly, in bytes.
-LARGEST_SAID = 1 << 20
+#: The most one peer may say to another directly, in bytes: the digest of a full book.
+LARGEST_SAID = 1 << 18
 PROTOCOLS: dict[Channel, str] = {"sync": "/swarmgate/sync/1", "offers": "/swarmgate/offers/1"}
 _LENGTH_BYTES = 4
 _SECONDS = 10.0

@@ -75,6 +75,7 @@ from swarmgate.swarm.certificates import Peer, Role
 from swarmgate.swarm.entries import Entry, Heard, open_entry, sign_entry
 from swarmgate.swarm.membership import Membership, Revocations
 from swarmgate.swarm.peerids import peer_id, public_key_of
+from swarmgate.swarm.replica import Received, Replica
 
 __all__ = [
     "GATEWAY",
@@ -130,6 +131,8 @@ __all__ = [
     "Probe",
     "Prompt",
     "QueueFull",
+    "Received",
+    "Replica",
     "RequestError",
     "ResponseFormat",
     "Resume",

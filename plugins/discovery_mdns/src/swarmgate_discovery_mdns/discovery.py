@@ -1,0 +1,155 @@
+"""Announces what this node offers on the LAN, and posts what other members announce."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+
+import anyio
+import msgspec
+import structlog
+from swarmgate.api import (
+    GATEWAY,
+    LLAMA_RPC,
+    Heard,
+    Ledger,
+    Membership,
+    NodeId,
+    Offer,
+    Replica,
+    Service,
+    WireError,
+    background,
+)
+
+from swarmgate_discovery_mdns.network import Network, addresses_here
+from swarmgate_discovery_mdns.notices import Notices
+from swarmgate_discovery_mdns.txt import from_txt
+
+#: What is announced and looked for.
+_SERVICES = (GATEWAY, LLAMA_RPC)
+#: How often it is looked whether this machine's addresses are still the same, in seconds: a laptop moves.
+_LOOK_SECONDS = 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+#: What ending our offers may take, in seconds, when we are told to stop.
+_LAST_WORDS_SECONDS = 2.0
+_NAME_BYTES = 8
+
+
+class MdnsDiscovery:
+    """Multicast DNS for the members of one swarm.
+
+    Silence is noticed when an offer lapses: *lifetime_seconds* after it was last announced.
+    """
+
+    def __init__(
+        self, membership: Membership, *, interfaces: Sequence[str] = (), lifetime_seconds: float = 120.0
+    ) -> None:
+        self._membership = membership
+        self._interfaces = tuple(interfaces)
+        self._lifetime = lifetime_seconds
+        self._log = structlog.get_logger("swarmgate.discovery_mdns")
+
+    def __repr__(self) -> str:
+        return f"<MdnsDiscovery of {self._membership.id}>"
+
+    async def run(self, ledger: Ledger) -> None:
+        """Announce and listen until cancelled, on whatever addresses this machine has at the moment."""
+        replica = Replica(self._membership)  # one for all addresses: what was heard once is not news again
+        async with self._without_revoked(replica, ledger):
+            pause = _FIRST_PAUSE
+            while True:
+                here = self._interfaces or addresses_here()
+                try:
+                    async with Network.opened(here) as network, background() as tasks:
+                        self._log.info("mdns.opened", interfaces=list(here))
+                        pause = _FIRST_PAUSE
+                        tasks.start_soon(self._listen, network, replica, ledger)
+                        tasks.start_soon(self._announce, network, replica, ledger)
+                        await self._until_moved(here)
+                except OSError as error:
+                    self._log.warning("mdns.failed", reason=str(error), seconds=pause)
+                    await anyio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _until_moved(self, here: Sequence[str]) -> None:
+        while self._interfaces or addresses_here() == here:  # noqa: ASYNC110  # nobody tells of it
+            await anyio.sleep(_LOOK_SECONDS)
+
+    @asynccontextmanager
+    async def _without_revoked(self, replica: Replica, ledger: Ledger) -> AsyncGenerator[None]:
+        """Take out of *ledger* what a revoked peer had offered, meanwhile."""
+        async with background() as tasks:
+
+            async def take_out(offers: tuple[Offer, ...]) -> None:
+                for offer in offers:
+                    await ledger.withdraw(offer)
+
+            def banish(peer: NodeId) -> None:
+                tasks.start_soon(take_out, replica.banish(peer))
+
+            forget = self._membership.revocations.listen(banish)
+            try:
+                yield
+            finally:
+                forget()
+
+    async def _listen(self, network: Network, replica: Replica, ledger: Ledger) -> None:
+        async with aclosing(network.heard()) as records:
+            async for txt in records:
+                try:
+                    message = from_txt(txt)
+                except WireError as error:
+                    self._log.debug("mdns.dropped", reason=str(error))
+                    continue
+                before = replica.counts.total()
+                for heard, stands in replica.receive(message, time.monotonic(), direct=False).news:
+                    await self._post(ledger, heard, stands)
+                if replica.counts.total() > before:
+                    self._log.debug("mdns.dropped", **replica.counts)
+
+    async def _post(self, ledger: Ledger, heard: Heard, stands: float) -> None:
+        entry = heard.entry
+        if entry.kind == "revoke":
+            self._membership.revocations.add(entry.revoked)
+        elif entry.offer is not None and heard.peer.id != self._membership.id:
+            offer = msgspec.structs.replace(entry.offer, lifetime=stands)
+            await (ledger.post(offer) if entry.kind == "offer" else ledger.withdraw(offer))
+
+    async def _announce(self, network: Network, replica: Replica, ledger: Ledger) -> None:
+        notices = Notices(replica, lifetime_seconds=self._lifetime, draw=lambda: secrets.token_hex(_NAME_BYTES))
+        ours: dict[Service, tuple[Offer, ...]] = {}
+        news = anyio.Event()
+
+        async def watch(service: Service) -> None:
+            nonlocal news
+            async with ledger.watch(service) as sets:
+                async for offers in sets:
+                    ours[service] = tuple(offer for offer in offers if offer.node == self._membership.id)
+                    news.set()
+
+        try:
+            async with background() as tasks:
+                for service in _SERVICES:
+                    tasks.start_soon(watch, service)
+                while True:
+                    news = anyio.Event()
+                    await self._tell(network, notices, [offer for offers in ours.values() for offer in offers])
+                    renewal = notices.next_renewal()
+                    with anyio.move_on_after(None if renewal is None else renewal - time.monotonic()):
+                        await news.wait()
+        finally:
+            with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
+                await self._tell(network, notices, [])
+
+    async def _tell(self, network: Network, notices: Notices, offers: list[Offer]) -> None:
+        refused = dict(notices.refused)
+        async with anyio.create_task_group() as tasks:
+            for notice in notices.take(offers, time.monotonic()):
+                tell = partial(network.announce, last=notice.last)
+                tasks.start_soon(tell, notice.name, notice.txt, notice.offer.addresses)
+        for name in notices.refused.keys() - refused.keys():
+            self._log.warning("mdns.not_announced", offer=name, reason=notices.refused[name])

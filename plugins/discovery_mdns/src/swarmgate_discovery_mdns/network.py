@@ -1,0 +1,151 @@
+"""The LAN, by zeroconf: services with TXT records, announced and heard."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import AsyncGenerator, Awaitable, Container, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import anyio
+import ifaddr
+from anyio.streams.memory import MemoryObjectSendStream
+from zeroconf import DNSText as _Text  # pyright: ignore[reportPrivateImportUsage]  # listeners are given it
+from zeroconf import IPVersion, RecordUpdate, RecordUpdateListener, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+#: RFC 6763, 7: the service's name is ours; it is not registered with IANA yet.
+SERVICE_TYPE = "_swarmgate._tcp.local."
+#: DNS-SD wants a port; where an address has none, it is that of the discard protocol, where nobody listens.
+_NO_PORT = 9
+_PORT = re.compile(r":(\d{1,5})(?:/|$)")
+#: As many announcements may wait to be looked at; more are dropped, and come again with their next renewal.
+_WAITING = 256
+#: How long the last word of an offer stays before its name goes, in seconds.
+_LAST_WORD_SECONDS = 0.3
+
+
+def addresses_here() -> tuple[str, ...]:
+    """Return this machine's IPv4 addresses, loopback only where there is no other.  Does not block for long."""
+    found = sorted(
+        str(address.ip)
+        for adapter in ifaddr.get_adapters()
+        for address in adapter.ips
+        if address.is_IPv4 and not ipaddress.ip_address(str(address.ip)).is_link_local
+    )
+    beyond = tuple(address for address in found if not ipaddress.ip_address(address).is_loopback)
+    return beyond or tuple(found)
+
+
+class Network:
+    """What is announced and heard on some interfaces; made by :meth:`opened`."""
+
+    def __init__(self, zeroconf: AsyncZeroconf, addresses: Sequence[str]) -> None:
+        self._zeroconf: Any = zeroconf  # its types say nothing of what its awaitables give
+        self._addresses = list(addresses)
+        self._announced: dict[str, AsyncServiceInfo] = {}
+        self._sending: list[Any] = []  # asyncio's tasks
+
+    def __repr__(self) -> str:
+        return f"<Network at {', '.join(self._addresses)}>"
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, addresses: Sequence[str]) -> AsyncGenerator[Network]:
+        """Yield the network that the interfaces with *addresses* are on.
+
+        Raises:
+            OSError: they cannot be used for multicast; the message says why.
+
+        """
+        if not addresses:
+            raise OSError("this machine has no network address")
+        zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=IPVersion.V4Only)
+        with anyio.CancelScope(shield=True):  # closed while it opens, zeroconf leaves sockets behind
+            await zeroconf.zeroconf.async_wait_for_start()
+        try:
+            yield cls(zeroconf, addresses)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await zeroconf.async_close()
+                for _ in range(2):  # asyncio closes a socket in the turn after it was told to
+                    await anyio.lowlevel.checkpoint()
+
+    async def announce(self, name: str, txt: bytes, addresses: Sequence[str], *, last: bool) -> None:
+        """Let *name* stand with *txt*, instead of what it said before; *last*: for a moment, then no more.
+
+        *addresses* are the offer's URIs; the first port in them is the service's.  Returns when it has been sent once,
+        or the name is gone; it is sent twice more in the next half second (RFC 6762, 8.3).
+        """
+        info = AsyncServiceInfo(
+            SERVICE_TYPE,
+            f"{name}.{SERVICE_TYPE}",
+            port=_port(addresses),
+            properties=txt,
+            server=f"{name}.local.",
+            parsed_addresses=self._addresses,
+        )
+        known = name in self._announced
+        self._announced[name] = info
+        if known:
+            self._sending.append(await self._zeroconf.async_update_service(info))
+        elif not last:
+            # a name drawn by lot is nobody else's: asking around first would only take a second and a half
+            self._sending.append(await self._zeroconf.async_register_service(info, cooperating_responders=True))
+        if last:
+            await anyio.sleep(_LAST_WORD_SECONDS)
+            await cast("Awaitable[Any]", await self._zeroconf.async_unregister_service(self._announced.pop(name)))
+        self._sending = [each for each in self._sending if not each.done()]
+
+    async def heard(self) -> AsyncGenerator[bytes]:
+        """Yield the TXT records of others, each when it is new or has changed."""
+        send, receive = anyio.create_memory_object_stream[bytes](_WAITING)
+        listener = _Listener(self._announced, send)
+        zeroconf = self._zeroconf.zeroconf
+        zeroconf.async_add_listener(listener, None)
+        # it asks who is there, at first and from time to time; answers bring their TXT records along (RFC 6763, 12.1)
+        browser = AsyncServiceBrowser(zeroconf, SERVICE_TYPE, handlers=[_ignore])
+        try:
+            with send, receive:
+                async for txt in receive:
+                    yield txt
+        finally:
+            zeroconf.async_remove_listener(listener)
+            with anyio.CancelScope(shield=True):
+                await browser.async_cancel()
+
+
+class _Listener(RecordUpdateListener):
+    """Takes TXT records as they come, in full order.
+
+    Not from zeroconf's cache, where an old record stays beside the new one for a second, and may be the one that is
+    found.  A goodbye is nothing to us: anybody could say it for another.  What ended says so under its own signature.
+    """
+
+    def __init__(self, announced: Container[str], send: MemoryObjectSendStream[bytes]) -> None:
+        self._announced = announced
+        self._send = send
+
+    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
+        for update in records:
+            record, before = update.new, update.old
+            if not isinstance(record, _Text) or not record.name.endswith(f".{SERVICE_TYPE}"):
+                continue
+            ours = record.name.removesuffix(f".{SERVICE_TYPE}") in self._announced
+            same = isinstance(before, _Text) and before.text == record.text
+            if not ours and not same and record.ttl:
+                with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
+                    self._send.send_nowait(bytes(record.text))
+
+
+def _ignore(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+    """Take no notice: who browses has to name somebody who does."""
+
+
+def _port(addresses: Sequence[str]) -> int:
+    for address in addresses:
+        found = _PORT.search(address)
+        if found is not None:
+            return int(found[1])
+    return _NO_PORT

@@ -27,9 +27,17 @@ def test_names_are_tried_too() -> None:
     assert in_order(["/dns4/gate.example/tcp/1"], 8) == ["/dns4/gate.example/tcp/1"]
 
 
-def test_the_reason_is_the_innermost() -> None:
-    """Of errors wrapped in one another the first cause is told, and an error without words by its name."""
-    inner, outer = OSError("refused"), RuntimeError("outer")
-    outer.__cause__ = inner
+def test_the_reason_is_the_first_that_says_something() -> None:
+    """Of libp2p's wrappings the first cause is told; one of others speaks for itself."""
+
+    class Wrapping(Exception):
+        __module__ = "libp2p.network.exceptions"
+
+    inner, middle, outer = OSError("refused"), Wrapping("in between"), Wrapping("outer")
+    middle.__cause__, outer.__cause__ = inner, middle
     assert reason_of(outer) == "refused"
+    telling = RuntimeError("one of us is not of the other's swarm")
+    telling.__cause__ = inner
+    middle.__cause__ = telling
+    assert reason_of(outer) == "one of us is not of the other's swarm"
     assert reason_of(TimeoutError()) == "TimeoutError"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.swarm]
 Opens = Callable[..., AbstractAsyncContextManager[Any]]
 DECODE_ERROR = bytes([20]) + b"\xff" * 20
 

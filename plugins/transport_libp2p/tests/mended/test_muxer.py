@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.swarm]
 Opens = Callable[..., AbstractAsyncContextManager[Any]]
 Links = Callable[[int], AbstractAsyncContextManager[Any]]
 
@@ -165,6 +165,7 @@ async def test_a_quiet_connection_lives_on(mended: Opens, ends: Any) -> None:
         assert client.muxers()
         assert server.muxers()
         assert 0 < client.round_trip(server.get_id()) < 0.5
+        assert client.muxers()[0].rtt() == client.round_trip(server.get_id())
 
 
 @pytest.mark.parametrize("end", ["SIGKILL", "SIGSTOP"])

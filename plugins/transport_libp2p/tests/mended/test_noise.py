@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_libp2p")]
+pytestmark = [pytest.mark.anyio, pytest.mark.swarm, pytest.mark.usefixtures("_libp2p")]
 
 
 async def _pair() -> tuple[Any, Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.swarm]
 Opens = Callable[..., AbstractAsyncContextManager[Any]]
 
 

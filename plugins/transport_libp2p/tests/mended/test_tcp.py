@@ -9,7 +9,7 @@ import pytest
 import trio
 from swarmgate.api import ConfigError
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_libp2p")]
+pytestmark = [pytest.mark.anyio, pytest.mark.swarm, pytest.mark.usefixtures("_libp2p")]
 Opens = Callable[..., AbstractAsyncContextManager[Any]]
 
 

@@ -25,7 +25,7 @@ def in_order(addresses: Iterable[str], most: int) -> list[str]:
 
 
 def reason_of(fault: BaseException) -> str:
-    """Return what is at the bottom of *fault*: libp2p wraps it several times."""
-    while (below := fault.__cause__) is not None:
+    """Return what is at the bottom of *fault*: libp2p wraps it several times, and says little in each wrapping."""
+    while type(fault).__module__.startswith("libp2p.") and (below := fault.__cause__) is not None:
         fault = below
     return str(fault) or type(fault).__name__

@@ -170,7 +170,7 @@ async def open_host(
 
     *listen* are multiaddresses (``/ip4/0.0.0.0/tcp/4001``); *announce* is what others are told instead, or makes it of
     what is listened on; without it they are told this machine's real addresses.  With *observe*, addresses that several
-    peers see us at are among those to announce.  With *shared_port*, dials for hole punching may leave from the listening port.
+    peers see us at are among those to announce.  With *shared_port*, dials for hole punching may leave from our port.
 
     Raises:
         PluginError: another version of libp2p is installed.

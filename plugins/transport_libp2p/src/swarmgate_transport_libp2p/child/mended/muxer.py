@@ -80,6 +80,10 @@ class Muxer(IMuxedConn):
         """Seconds that the latest ping took, or None before the first answer."""
         return self._liveness.round_trip if self._liveness else None
 
+    def rtt(self) -> float:
+        """Return :attr:`round_trip` as libp2p's own yamux tells it: 0 before the first answer."""
+        return self.round_trip or 0.0
+
     def get_transport_addresses(self) -> list[Multiaddr]:
         """Return where the other side is."""
         return self.secured_conn.get_transport_addresses()

@@ -167,6 +167,8 @@ class MendedSwarm(Swarm):
                 return await self._dial_addr_single_attempt(addr, peer_id, source)
         except trio.TooSlowError:
             raise SwarmException(f"no answer within {self._limits.dial:g} s") from None
+        except SwarmException as fault:
+            raise SwarmException(reason_of(fault)) from fault
 
     def _candidates(self, peer_id: ID) -> list[str]:
         if peer_id == self.self_id:

@@ -19,7 +19,7 @@ class Connection:
 class Stream:
     """One end; *quirks* are what the library does wrong: ``reset looks like end``."""
 
-    def __init__(self, inner: trio.StapledStream[Any, Any], *, shows_resets: bool = True) -> None:
+    def __init__(self, inner: Any, *, shows_resets: bool = True) -> None:
         self.muxed_conn = Connection()
         self.muxed_stream: Any = self
         self.reset_received = False

@@ -60,7 +60,7 @@ async def test_who_was_dialled_can_dial_back(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_limits_hold(tmp_path: Path) -> None:
     """With limits set there are no more connections than that, and those there are stay."""
-    members = a_swarm(*["owner"] * 6)
+    members = a_swarm("owner", "owner", "owner", "owner", "owner", "owner")
     async with (
         sidecars(tmp_path, members[0], limits=True, max_connections=4) as (full,),
         sidecars(tmp_path, *members[1:]) as others,

@@ -6,7 +6,8 @@ import pytest
 from libp2p_nodes import contact, sidecars, until
 from swarmgate.api import GATEWAY, Unreachable
 from swarmgate.testing import a_swarm
-from swarmgate.testing.streams import an_echo, converse
+from swarmgate.testing.streams import a_closed_port, an_echo, converse
+from swarmgate_transport_libp2p.sidecar import Sidecar
 from swarmgate_transport_libp2p.transport import P2pTransport
 
 pytestmark = pytest.mark.swarm
@@ -47,3 +48,28 @@ async def test_a_member_that_was_not_asked_to_relays_for_nobody(tmp_path: Path) 
             with pytest.raises(Unreachable, match="cannot be reached"):
                 async with P2pTransport(one).reach(address):
                     pass
+
+
+@pytest.mark.anyio
+async def test_a_direct_way_is_taken_when_there_is_one(tmp_path: Path) -> None:
+    """What begins relayed goes on directly once the peer can be dialled, under the same path."""
+    middle, *ends = a_swarm("owner", "node", "worker")
+    with a_closed_port() as closed:
+        told = f"/ip4/127.0.0.1/tcp/{closed.port}"
+        async with (
+            sidecars(tmp_path, middle, relay=True) as (relay,),
+            sidecars(tmp_path, *ends, announce_maddrs=[told]) as (one, other),
+            an_echo() as echo,
+        ):
+            await contact(relay, one, other)
+            here, there = P2pTransport(one), P2pTransport(other)
+            async with there.expose(GATEWAY, echo) as (address,), here.reach(address) as endpoint:
+                await until(lambda: here.ways()[0].kind == "relayed")
+                one.know(other.membership.id, [f"/ip4/127.0.0.1/tcp/{port_of(other)}"])
+                await until(lambda: here.ways()[0].kind == "direct")
+                assert await converse(endpoint, b"hello") == b"hello"
+
+
+def port_of(sidecar: Sidecar) -> int:
+    """Return where a node really listens, whatever it tells others."""
+    return sidecar.keeper.kept.port

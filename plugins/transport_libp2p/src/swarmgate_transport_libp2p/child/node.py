@@ -15,7 +15,7 @@ from swarmgate_transport_libp2p.child import hosting
 from swarmgate_transport_libp2p.child.dht import Seeker
 from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.child.gossip import Gossip
-from swarmgate_transport_libp2p.child.peers import Peers
+from swarmgate_transport_libp2p.child.peers import Peers, is_relayed
 from swarmgate_transport_libp2p.child.relaying import Relaying
 from swarmgate_transport_libp2p.child.tunnels import Path, Tunnels
 from swarmgate_transport_libp2p.messages import (
@@ -211,15 +211,10 @@ class Node:
     def _standing(self, path: Path) -> Stands:
         if not self.gate.is_connected(path.peer):
             return Stands(path.number, "direct", None, self.peers.reason(path.peer))
-        kinds = [_kind(each) for each in self.gate.connections(path.peer)]
-        kind = "direct" if "direct" in kinds or not kinds else "relayed"
+        connections = self.gate.connections(path.peer)
+        kind = "relayed" if connections and all(map(is_relayed, connections)) else "direct"
         measured = self._host.round_trip(ID.from_base58(path.peer))
         return Stands(path.number, kind, measured or self._round_trips.get(path.peer))
-
-
-def _kind(connection: Any) -> str:
-    relayed = any("/p2p-circuit" in str(each) for each in connection.get_transport_addresses())
-    return "relayed" if relayed else "direct"
 
 
 def _differ(one: Stands, other: Stands) -> bool:

@@ -20,6 +20,8 @@ _HEADSTART = 0.25
 PATIENCE = 15.0
 #: How long all direct ways together have before relays are asked, in seconds.
 _DIRECT_SECONDS = 5.0
+#: Pauses before a direct way is sought again while bytes are relayed, in seconds: the first, and the longest.
+_DIRECT_AGAIN, _DIRECT_LONGEST = 5.0, 300.0
 #: The most addresses of one peer that are tried at once.
 _MOST_TRIED = 8
 #: The most peers dialled at once by ourselves.
@@ -57,6 +59,8 @@ class Peers:
         address = self._by.pop(peer, "") if connection.direction.name.lower() == "outbound" else ""
         self._reasons.pop(peer, None)
         self.redial.met(peer, address, trio.current_time())
+        if is_relayed(connection):
+            self._tasks.start_soon(self._seek_direct_way, peer)
         return address
 
     def parted(self, peer: NodeId) -> None:
@@ -138,6 +142,22 @@ class Peers:
                 except Unreachable as error:
                     failures.append(str(error))
 
+    async def _seek_direct_way(self, peer: NodeId) -> None:
+        """Try again and again to reach a relayed *peer* directly: new streams take the direct way then."""
+        pause = _DIRECT_AGAIN
+        while True:
+            await trio.sleep(pause)
+            connections = self._gate.connections(peer)
+            if not all(map(is_relayed, connections)) or not connections:
+                return
+            for address in in_order(self.redial.addresses(peer), _MOST_TRIED):
+                try:
+                    await self._attempt(peer, address)
+                except Exception:  # noqa: BLE001, S112  # whatever the library raises; it goes on as it went
+                    continue
+                break
+            pause = min(2 * pause, _DIRECT_LONGEST)
+
     async def _attempt(self, peer: NodeId, address: str) -> None:
         from libp2p.peer.id import ID
         from multiaddr import Multiaddr
@@ -183,3 +203,8 @@ class Peers:
 
     def _stir(self) -> None:
         self._news.set()
+
+
+def is_relayed(connection: Any) -> bool:
+    """Return whether the bytes of *connection* pass through somebody else."""
+    return any("/p2p-circuit" in str(each) for each in connection.get_transport_addresses())

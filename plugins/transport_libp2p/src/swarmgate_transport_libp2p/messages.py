@@ -8,6 +8,10 @@ from swarmgate.api import Frame
 
 #: What two peers say directly: the ledger's comparing of books, or a discovery's own offers.
 Channel = Literal["sync", "offers"]
+#: Above 64 KiB pubsub's two writers mixed up their frames; honest messages to all are 30 kB at most, in bytes.
+LARGEST_SPREAD = 32_768
+#: The most one peer may say to another directly, in bytes: the digest of a full book.
+LARGEST_SAID = 1 << 18
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 

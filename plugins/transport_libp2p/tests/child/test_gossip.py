@@ -5,8 +5,7 @@ import hashlib
 import pytest
 from libp2p_nodes import contact, until
 from swarmgate.api import NodeId
-from swarmgate_transport_libp2p.child.gossip import LARGEST_SAID, LARGEST_SPREAD
-from swarmgate_transport_libp2p.messages import Channel
+from swarmgate_transport_libp2p.messages import LARGEST_SAID, LARGEST_SPREAD, Channel
 from swarmgate_transport_libp2p.sidecar import Sidecar
 
 pytestmark = pytest.mark.swarm

@@ -115,7 +115,7 @@ class Node:
             case Join():
                 await self.gossip.join()
             case Publish(data):
-                self._tasks.start_soon(self.gossip.publish, data)
+                self.gossip.publish(data)
             case Say(peer, channel, data):
                 self.gossip.say(NodeId(peer), channel, data)
             case Know(peer, addresses):

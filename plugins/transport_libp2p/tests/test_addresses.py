@@ -8,7 +8,6 @@ from swarmgate_transport_libp2p.addresses import (
     LONGEST,
     MOST_HINTS,
     Address,
-    announced,
     read,
     tidied,
     with_peer,
@@ -92,19 +91,6 @@ def test_a_bootstrap_address_says_whose_it_is() -> None:
     for bad in ("/ip4/1.2.3.4/tcp/1", f"1.2.3.4/p2p/{PEER}", "/ip4/1.2.3.4/tcp/1/p2p/QmX", ""):
         with pytest.raises(WireError):
             with_peer(bad)
-
-
-def test_what_stands_for_all_addresses_is_not_told() -> None:
-    """0.0.0.0 becomes this machine's addresses, without those that mean something else elsewhere."""
-    own = ["127.0.0.1", "10.0.0.5", "169.254.3.3", "fd00::5", "fe80::1"]
-    assert announced(["/ip4/0.0.0.0/tcp/4001"], own) == ("/ip4/10.0.0.5/tcp/4001",)
-    assert announced(["/ip6/::/tcp/4001"], own) == ("/ip6/fd00::5/tcp/4001",)
-
-
-def test_loopback_is_told_only_where_there_is_nothing_else() -> None:
-    """On a machine without a network, others on the same machine are all there are."""
-    assert announced(["/ip4/0.0.0.0/tcp/1"], ["127.0.0.1"]) == ("/ip4/127.0.0.1/tcp/1",)
-    assert announced(["/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.5/tcp/1"], []) == ("/ip4/10.0.0.5/tcp/1",)
 
 
 def test_a_node_id_is_its_peer_id() -> None:

@@ -3,20 +3,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from libp2p_nodes import a_context_of, contact, sidecars, until
 from structlog.testing import capture_logs
 from swarmgate.api import GATEWAY, LLAMA_RPC, Ledger, Offer, Replica
 from swarmgate.testing import LedgerContract, a_swarm, an_offer
-from swarmgate_transport_libp2p import GossipOptions, open_gossip
+from swarmgate_transport_libp2p import open_gossip
 from swarmgate_transport_libp2p.ledger import GossipLedger
+from swarmgate_transport_libp2p.options import GossipOptions
 from swarmgate_transport_libp2p.sidecar import Sidecar
 
 pytestmark = pytest.mark.swarm
 
 
-def ours(sidecar: Sidecar, name: str = "mine", **fields: object) -> Offer:
+def ours(sidecar: Sidecar, name: str = "mine", **fields: Any) -> Offer:
     return an_offer(name, node=sidecar.membership.id, **fields)
 
 

@@ -12,8 +12,9 @@ from libp2p_nodes import PATIENCE, a_context_of, until
 from swarmgate.api import GATEWAY, Endpoint, PluginError, Transport, Unreachable
 from swarmgate.testing import PluginContract, TransportContract, a_swarm
 from swarmgate.testing.streams import a_closed_port, an_echo, answers
-from swarmgate_transport_libp2p import P2pOptions, open_p2p
+from swarmgate_transport_libp2p import open_p2p
 from swarmgate_transport_libp2p.addresses import Address, read, write
+from swarmgate_transport_libp2p.options import P2pOptions
 from swarmgate_transport_libp2p.sidecar import Sidecar
 from swarmgate_transport_libp2p.transport import P2pTransport
 

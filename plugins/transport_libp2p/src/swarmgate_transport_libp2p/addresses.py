@@ -1,4 +1,4 @@
-"""The form of our addresses, and which of this machine's own others may be told; pure.
+"""The form of our addresses; pure.
 
 Format: ``p2p://PEER/SERVICE?at=MULTIADDR&at=...``.  PEER is the libp2p peer id of whoever offers the service, and is
 pinned; the multiaddresses, percent-encoded, are hints where that peer may be, and may be missing.
@@ -7,8 +7,7 @@ pinned; the multiaddresses, percent-encoded, are hints where that peer may be, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -88,22 +87,3 @@ def with_peer(text: str) -> tuple[NodeId, str]:
         )
     public_key_of(peer)
     return NodeId(peer), where
-
-
-def announced(listening: Iterable[str], own: Sequence[str]) -> tuple[str, ...]:
-    """Return which multiaddresses to tell others, if we listen on *listening* and this machine's addresses are *own*.
-
-    What stands for all addresses becomes each of *own*.  Loopback is told only where there is nothing else, link-local
-    addresses never: they mean something else on every machine.
-    """
-    spread: list[tuple[str, str]] = []
-    for text in listening:
-        _, family, host, rest = text.split("/", 3)
-        hosts = [host]
-        if host in {"0.0.0.0", "::"}:  # noqa: S104  # compared, not bound
-            version = 4 if family == "ip4" else 6
-            hosts = [each for each in own if ip_address(each).version == version]
-        spread += [(each, f"/{family}/{each}/{rest}") for each in hosts]
-    usable = [(ip_address(host), text) for host, text in spread if not ip_address(host).is_link_local]
-    far = [text for host, text in usable if not host.is_loopback]
-    return tuple(dict.fromkeys(far or [text for _, text in usable]))

@@ -7,10 +7,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import anyio
 import msgspec
+import structlog
 
 #: The most members whose addresses are kept, and the most addresses of one.
 MOST, MOST_ADDRESSES = 256, 8
+#: What has changed is written no more often than this, in seconds.
+_PAUSE = 1.0
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -55,3 +59,39 @@ def save(file: Path, kept: Kept) -> None:
     with open(descriptor, "wb") as out:  # noqa: PTH123  # a descriptor, not a path
         out.write(msgspec.json.encode(kept))
     fresh.replace(file)
+
+
+class Keeper:
+    """Keeps *kept* on the disk, in *file*, as it changes."""
+
+    def __init__(self, file: Path, kept: Kept) -> None:
+        self.kept = kept
+        self._file = file
+        self._changed = anyio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Keeper of {self._file.name}>"
+
+    def change(self, kept: Kept) -> None:
+        """Keep *kept* from now on."""
+        if kept != self.kept:
+            self.kept = kept
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Write what has changed, for ever."""
+        while True:
+            await self._changed.wait()
+            await self.save()
+            await anyio.sleep(_PAUSE)  # many changes come together
+
+    async def save(self) -> None:
+        """Write what has changed; that it cannot be is logged, as nothing depends on it."""
+        if not self._changed.is_set():
+            return
+        self._changed = anyio.Event()
+        try:
+            await anyio.to_thread.run_sync(save, self._file, self.kept)
+        except OSError as error:
+            log = structlog.get_logger("swarmgate.p2p")
+            log.warning("p2p.not_kept", file=str(self._file), reason=str(error))

@@ -19,7 +19,7 @@ from swarmgate_transport_libp2p.messages import Channel
 from swarmgate_transport_libp2p.sidecar import Sidecar
 
 #: The most messages that wait to be read; of more, the oldest are dropped, and comparing finds what was in them.
-_MOST_WAITING = 4096
+_MOST_WAITING = 1024
 
 
 class _Message(NamedTuple):

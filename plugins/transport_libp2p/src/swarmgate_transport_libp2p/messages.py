@@ -8,6 +8,10 @@ from swarmgate.api import Frame
 
 #: What two peers say directly: the ledger's comparing of books, or a discovery's own offers.
 Channel = Literal["sync", "offers"]
+#: Above 64 KiB pubsub's two writers mixed up their frames; honest messages to all are 30 kB at most, in bytes.
+LARGEST_SPREAD = 32_768
+#: The most one peer may say to another directly, in bytes: the digest of a full book.
+LARGEST_SAID = 1 << 18
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
@@ -28,6 +32,7 @@ class Begin(Frame, frozen=True):
     may_move: bool = False
     announce: tuple[str, ...] = ()
     max_connections: int = 0
+    relay: bool = False
     lib_log_level: LogLevel = "critical"
 
     def __repr__(self) -> str:
@@ -142,10 +147,14 @@ class Stands(Frame, frozen=True):
 
 
 class Met(Frame, frozen=True):
-    """The member *peer* is connected; *address* is where it was dialled, empty if it dialled us."""
+    """The member *peer* is connected; *address* is where it was dialled, empty if it dialled us.
+
+    *addresses* are where it says that it can be.
+    """
 
     peer: str
     address: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 class Parted(Frame, frozen=True):

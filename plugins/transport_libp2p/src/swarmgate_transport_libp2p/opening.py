@@ -50,7 +50,7 @@ async def open_sidecar(options: HostOptions, context: PartContext) -> AsyncGener
     finally:
         forget()
         with anyio.CancelScope(shield=True):
-            await sidecar.save()
+            await sidecar.keeper.save()
 
 
 def _warn_of_ignored(options: HostOptions, used: HostOptions) -> None:

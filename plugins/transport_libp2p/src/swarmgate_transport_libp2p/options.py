@@ -36,6 +36,8 @@ class HostOptions(Options, frozen=True):
     announce_maddrs: list[str] = []
     #: Members to begin with, as multiaddresses that end with /p2p/ and the peer's id.
     bootstrap_peers: list[str] = []
+    #: Pass bytes on between members that cannot dial each other; for a node that all can dial.
+    relay: bool = False
     #: Whether there are at most max_connections.
     limits: bool = False
     #: The most connections to other nodes, if limits is set.

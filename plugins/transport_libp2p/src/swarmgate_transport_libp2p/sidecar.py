@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import structlog
@@ -30,6 +30,7 @@ from swarmgate.api import (
 
 from swarmgate_transport_libp2p import kept
 from swarmgate_transport_libp2p.addresses import Address, with_peer, write
+from swarmgate_transport_libp2p.attendants import Attendant, Attendants
 from swarmgate_transport_libp2p.messages import (
     Begin,
     Channel,
@@ -63,30 +64,8 @@ from swarmgate_transport_libp2p.standing import Held, Standing
 _START_SECONDS = 45.0
 #: How long the child may take to note what is exposed, in seconds.
 _NOTED_SECONDS = 2.0
-#: What has changed is written no more often than this, in seconds.
-_KEPT_SECONDS = 1.0
 _ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"
 _SEVERITIES = ("debug", "info", "warning", "error", "critical")
-
-
-class Attendant(Protocol):
-    """Who is told what others say.  Called on the event loop; must not block."""
-
-    def met(self, peer: NodeId) -> None:
-        """Learn that the member *peer* is connected."""
-        ...
-
-    def parted(self, peer: NodeId) -> None:
-        """Learn that *peer* is connected no more."""
-        ...
-
-    def published(self, data: bytes) -> None:
-        """Hear what somebody said to all; it was sealed by a member."""
-        ...
-
-    def said(self, peer: NodeId, channel: Channel, data: bytes) -> None:
-        """Hear what *peer* said to us alone."""
-        ...
 
 
 class Sidecar:
@@ -98,13 +77,14 @@ class Sidecar:
         self.membership, self.options = membership, options
         #: Whether a ledger of ours spreads the offers, so that the discovery has not to.
         self.has_ledger = False
-        self._file, self._kept = file, known
+        self.keeper = kept.Keeper(file, known)
         self._standing = Standing(known={NodeId(peer): at for peer, at in known.peers.items()})
         self._numbers = count(1)
-        self._attendants: list[Attendant] = []
-        self._connected: set[NodeId] = set()
+        self._attendants = Attendants()
         self._noted: dict[str, anyio.Event] = {}
         self._listening: Listening | None = None
+        #: Where the host of this run has listened: others know that.
+        self._bound: tuple[str, ...] = ()
         self._refused = ""
         self._settled = anyio.Event()
         self._outbox: deque[Frame] = deque()
@@ -113,12 +93,12 @@ class Sidecar:
 
     def __repr__(self) -> str:
         state = self._refused or ("listening" if self._listening else "starting")
-        return f"<Sidecar {state}, {len(self._connected)} connected, {len(self._standing.held)} paths>"
+        return f"<Sidecar {state}, {len(self.connected)} connected, {len(self._standing.held)} paths>"
 
     @property
     def connected(self) -> frozenset[NodeId]:
         """Return the members that are connected."""
-        return frozenset(self._connected)
+        return self._attendants.connected
 
     async def addresses(self) -> tuple[str, ...]:
         """Return the multiaddresses that others may be told, once the host is up.
@@ -172,16 +152,9 @@ class Sidecar:
         self._outbox.append(frame)
         self._news.set()
 
-    @contextmanager
-    def attended(self, attendant: Attendant) -> Generator[None]:
+    def attended(self, attendant: Attendant) -> AbstractContextManager[None]:
         """Tell *attendant* what others say, until the block is left."""
-        self._attendants.append(attendant)
-        try:
-            for peer in sorted(self._connected):
-                attendant.met(peer)
-            yield
-        finally:
-            self._attendants.remove(attendant)
+        return self._attendants.attended(attendant)
 
     @asynccontextmanager
     async def exposed(self, service: str, endpoint: Endpoint) -> AsyncGenerator[str]:
@@ -241,7 +214,7 @@ class Sidecar:
     async def run(self) -> None:
         """Carry frames to the child, and what is to be kept to the disk, for ever."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._keep)
+            tasks.start_soon(self.keeper.run)
             while True:
                 await self._news.wait()
                 self._news = anyio.Event()
@@ -252,28 +225,13 @@ class Sidecar:
                 except Starting:
                     continue  # what stands is told by `started`
 
-    async def _keep(self) -> None:
-        while True:
-            await self._to_keep.wait()
-            await self.save()
-            await anyio.sleep(_KEPT_SECONDS)  # many come together
-
-    async def save(self) -> None:
-        """Write what is to be kept, if that has changed."""
-        if not self._to_keep.is_set():
-            return
-        self._to_keep = anyio.Event()
-        try:
-            await anyio.to_thread.run_sync(kept.save, self._file, self._kept)
-        except OSError as error:
-            self._log.warning("p2p.not_kept", file=str(self._file), reason=str(error))
-
     # what the child's supervisor tells
 
     def started(self) -> Sequence[Frame]:
         """Tell a fresh child all that stands."""
         member, options = self.membership, self.options
-        port = self._kept.port
+        asked = tuple(options.listen_maddrs)
+        port = self.keeper.kept.port
         begin = Begin(
             key=member.key,
             certificate=member.certificate,
@@ -281,10 +239,11 @@ class Sidecar:
             rendezvous=member.rendezvous,
             sealing=member.sealing,
             revoked=tuple(member.revocations.peers),
-            listen=tuple(options.listen_maddrs) or (_ANY_PORT.format(port=port),),
-            may_move=not options.listen_maddrs,
+            listen=self._bound or asked or (_ANY_PORT.format(port=port),),
+            may_move=not asked or (bool(self._bound) and self._bound != asked),
             announce=tuple(options.announce_maddrs),
             max_connections=options.most_connections,
+            relay=options.relay,
             lib_log_level=severity(options.lib_log_level),
         )
         self._outbox.clear()
@@ -296,7 +255,7 @@ class Sidecar:
         self._listening = None
         for held in self._standing.held.values():
             held.stands = None
-        for peer in tuple(self._connected):
+        for peer in self.connected:
             self._parted(peer)
 
     def received(self, frame: Any) -> None:
@@ -311,12 +270,12 @@ class Sidecar:
                     self._noted[service].set()
             case Reached() | Unreached() | Stands():
                 self._of_path(frame)
-            case Met(peer, address):
-                self._met(NodeId(peer), address)
+            case Met():
+                self._met(NodeId(frame.peer), frame)
             case Parted(peer):
                 self._parted(NodeId(peer))
             case Published() | Said():
-                self._heard(frame)
+                self._attendants.heard(frame)
             case Told():
                 self._told(frame)
             case _:
@@ -328,12 +287,12 @@ class Sidecar:
         self.tell(Revoke(peer))
 
     def _up(self, frame: Listening) -> None:
-        self._listening, self._refused = frame, ""
+        self._listening, self._bound, self._refused = frame, frame.bound, ""
         self._settle()
         self._log.info("p2p.listening", addresses=list(frame.announced))
         port = int(frame.bound[0].rpartition("/")[2]) if frame.bound else 0
-        if port != self._kept.port:
-            self._remember(kept.Kept(port, self._kept.peers))
+        if port != self.keeper.kept.port:
+            self.keeper.change(kept.Kept(port, self.keeper.kept.peers))
 
     def _settle(self) -> None:
         self._settled.set()
@@ -363,35 +322,19 @@ class Sidecar:
                 held.error = reason
                 held.settled.set()
 
-    def _heard(self, frame: Published | Said) -> None:
-        for attendant in tuple(self._attendants):
-            if isinstance(frame, Published):
-                attendant.published(frame.data)
-            else:
-                attendant.said(NodeId(frame.peer), frame.channel, frame.data)
-
     def _told(self, frame: Told) -> None:
         ours = severity(self.options.log_level)
         if frame.event == "library_said" or _SEVERITIES.index(frame.level) >= _SEVERITIES.index(ours):
             getattr(self._log, frame.level)(f"p2p.{frame.event}", **frame.facts)
 
-    def _met(self, peer: NodeId, address: str) -> None:
-        if address:
-            self._remember(kept.with_peer(self._kept, peer, (address,)))
-        if peer not in self._connected:
-            self._connected.add(peer)
-            self._log.info("p2p.met", peer=peer, address=address)
-            for attendant in tuple(self._attendants):
-                attendant.met(peer)
+    def _met(self, peer: NodeId, frame: Met) -> None:
+        addresses = ((frame.address,) if frame.address else ()) + frame.addresses
+        if addresses:
+            self._standing.learn(peer, addresses)
+            self.keeper.change(kept.with_peer(self.keeper.kept, peer, addresses))
+        if self._attendants.met(peer):
+            self._log.info("p2p.met", peer=peer, address=frame.address)
 
     def _parted(self, peer: NodeId) -> None:
-        if peer in self._connected:
-            self._connected.discard(peer)
+        if self._attendants.parted(peer):
             self._log.info("p2p.parted", peer=peer)
-            for attendant in tuple(self._attendants):
-                attendant.parted(peer)
-
-    def _remember(self, fresh: kept.Kept) -> None:
-        if fresh != self._kept:
-            self._kept = fresh
-            self._to_keep.set()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from swarmgate.api import WireError
 from swarmgate.testing import a_swarm
+from swarmgate_transport_libp2p.addresses import MOST_HINTS
 from swarmgate_transport_libp2p.child import hello
 
 ONE, OTHER = a_swarm("owner", "worker")
@@ -19,9 +20,24 @@ def body_of(data: bytes) -> bytes:
 
 
 def test_members_know_one_another() -> None:
-    """Whoever says hello over its own connection is known, with its role."""
-    peer = hello.read(ONE, body_of(hello.write(OTHER)), OTHER.id)
-    assert (peer.id, peer.role) == (OTHER.id, "worker")
+    """Whoever says hello over its own connection is known, and where it can be dialled."""
+    said = hello.write(OTHER, ["/ip4/10.0.0.5/tcp/1", "nonsense"], relays=True)
+    shown = hello.read(ONE, body_of(said), OTHER.id)
+    assert shown == hello.Shown(OTHER.certificate, ("/ip4/10.0.0.5/tcp/1",), relays=True)
+
+
+def test_the_longest_hello_has_room() -> None:
+    """As many addresses as anybody may have, each as long as it may be, can be shown."""
+    long = [f"/dns4/{'x' * 230}/tcp/{port}" for port in range(100)]
+    shown = hello.read(ONE, body_of(hello.write(OTHER, long)), OTHER.id)
+    assert len(shown.addresses) == MOST_HINTS
+
+
+def test_members_too_can_send_nonsense() -> None:
+    """What is sealed by a member and is no hello is refused like anything else."""
+    for body in (b"", b"\xc1", b"\x91\x01", b"\x92\xc4\x00\x01"):
+        with pytest.raises(WireError):
+            hello.read(ONE, OTHER.seal(body, purpose=b"hello"), OTHER.id)
 
 
 def test_nothing_of_it_can_be_read_without_the_token() -> None:
@@ -58,7 +74,7 @@ def test_another_version_is_refused_and_named() -> None:
         hello.length(b"\x02\x00\x10")
 
 
-@pytest.mark.parametrize("head", [b"\x01\x00\x00", b"\x01\xff\xff", b"\x01\x0c\x01"])
+@pytest.mark.parametrize("head", [b"\x01\x00\x00", b"\x01\xff\xff", b"\x01\x20\x01"])
 def test_a_length_out_of_all_proportion_is_refused(head: bytes) -> None:
     """Nothing is read for a hello that announces none, or too much."""
     with pytest.raises(WireError, match="announces"):

@@ -48,6 +48,18 @@ def test_who_is_waited_for_is_dialled_more_often() -> None:
     assert max(fail_for(redial, "a", 10)) == LONGEST
 
 
+def test_who_did_not_answer_rests() -> None:
+    """Until its pause is over, or it is connected after all, it is not to be tried by anybody."""
+    redial = known("a")
+    assert not redial.rests("a", 0.0)
+    fail_for(redial, "a", 3)
+    assert redial.rests("a", 3.0)
+    assert not redial.rests("a", 100.0)
+    redial.met("a", AT, 3.0)
+    assert not redial.rests("a", 3.0)
+    assert not redial.rests("nobody", 3.0)
+
+
 def test_wanting_dials_at_once() -> None:
     """However long the pause is, whoever is asked for now is dialled now."""
     redial = known("a")

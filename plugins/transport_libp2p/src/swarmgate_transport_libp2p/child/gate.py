@@ -8,12 +8,12 @@ A peer that has shown itself on one connection is known on its others, too: Nois
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import trio
-from swarmgate.api import Membership, NodeId, Peer, WireError
+from swarmgate.api import Membership, NodeId, WireError
 
 from swarmgate_transport_libp2p.child import hello, wires
 
@@ -24,6 +24,8 @@ MOST_STRANGERS, MOST_WAITING = 64, 16
 #: How often it is looked whether somebody's certificate has ended, in seconds.
 _EXAMINED = 30.0
 _MOST_COMMANDS = 16
+#: Each stranger is complained of once in so long, in seconds, and of no more than so many.
+_COMPLAINED, _MOST_COMPLAINED = 60.0, 32
 
 
 class NotAMember(Exception):
@@ -47,14 +49,16 @@ class Gate:
         parted: Callable[[NodeId], None],
         told: Callable[..., None],
     ) -> None:
-        self.members: dict[NodeId, Peer] = {}
+        #: What each member has shown.
+        self.members: dict[NodeId, hello.Shown] = {}
         self._host, self._network = host, host.get_network()
         self._membership, self._tasks = membership, tasks
         self._met, self._parted, self._told = met, parted, told
         self._hello = hello.write(membership)
         self._shown: dict[NodeId, trio.Event] = {}
-        self._certificates: dict[NodeId, bytes] = {}
         self._strangers = 0
+        self._complained: set[NodeId] = set()
+        self._complained_since = trio.current_time()
         self._waiting: Counter[int] = Counter()
         self._admitted: set[Any] = set()
         self._handle = self._network.common_stream_handler
@@ -69,6 +73,10 @@ class Gate:
     def __repr__(self) -> str:
         return f"<Gate {len(self.members)} members, {self._strangers} strangers>"
 
+    def announce(self, addresses: Sequence[str], *, relays: bool) -> None:
+        """Tell members from now on that this node can be dialled at *addresses*, and whether it *relays*."""
+        self._hello = hello.write(self._membership, addresses, relays=relays)
+
     def is_connected(self, peer: NodeId) -> bool:
         """Return whether *peer* is connected and has shown to be a member."""
         return peer in self.members
@@ -80,12 +88,22 @@ class Gate:
     async def _keep_examining(self) -> None:
         while True:
             await trio.sleep(_EXAMINED)
-            for peer, certificate in tuple(self._certificates.items()):
+            for peer, shown in tuple(self.members.items()):
                 try:
-                    self._membership.examine(certificate)
+                    self._membership.examine(shown.certificate)
                 except WireError as error:
-                    self._told("info", "member_refused", peer=peer, reason=str(error))
+                    self._complain(peer, str(error))
                     self.banish(peer)
+
+    def _complain(self, peer: NodeId, reason: str) -> None:
+        """Log why *peer* is closed; not each time, as strangers can come as often as they like."""
+        now = trio.current_time()
+        if now - self._complained_since >= _COMPLAINED:
+            self._complained.clear()
+            self._complained_since = now
+        often = peer in self._complained or len(self._complained) >= _MOST_COMPLAINED
+        self._complained.add(peer)
+        self._told("debug" if often else "info", "stranger_closed", peer=peer, reason=reason)
 
     async def _close_all(self, peer: NodeId) -> None:
         for connection in self.connections(peer):
@@ -116,7 +134,6 @@ class Gate:
         peer = _peer_of(connection)
         if peer in self.members and not self.connections(peer):
             del self.members[peer]
-            self._certificates.pop(peer, None)
             self._shown.pop(peer, None)
             self._parted(peer)
         if connection in self._admitted:
@@ -143,8 +160,8 @@ class Gate:
             self._strangers -= 1
         if shown:
             await self._admit(connection)
-        else:
-            self._told("info", "stranger_closed", peer=peer, reason=f"said no hello within {PATIENCE:g} s")
+        elif not connection.is_closed:
+            self._complain(peer, f"said no hello within {PATIENCE:g} s")
             await connection.close()
 
     async def _has_shown(self, peer: NodeId) -> bool:
@@ -158,9 +175,7 @@ class Gate:
     # the hello
 
     def _take(self, body: bytes, peer: NodeId) -> None:
-        shown = hello.read(self._membership, body, peer)
-        self._certificates[peer] = self._membership.unseal(body, purpose=b"hello")
-        self.members[peer] = shown
+        self.members[peer] = hello.read(self._membership, body, peer)
         self._shown.setdefault(peer, trio.Event()).set()
 
     async def _greet(self, connection: Any, peer: NodeId) -> None:
@@ -192,7 +207,7 @@ class Gate:
                 await wires.write_all(stream, self._hello)
                 await wires.end(stream)
         except WireError as error:
-            self._told("info", "stranger_closed", peer=peer, reason=str(error))
+            self._complain(peer, str(error))
             await self._close_all(peer)
         except wires.StreamLost as error:
             self._told("debug", "hello_lost", peer=peer, reason=str(error))

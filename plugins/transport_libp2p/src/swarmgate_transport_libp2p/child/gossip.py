@@ -8,27 +8,32 @@ the swarm's secrets, so that nobody else knows what to subscribe to.
 from __future__ import annotations
 
 import hmac
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import trio
+from libp2p.peer.id import ID
+from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, PROTOCOL_ID_V12, GossipSub
+from libp2p.tools.anyio_service import background_trio_service
 from swarmgate.api import Membership, NodeId, Unreachable, WireError
 
 from swarmgate_transport_libp2p.child import wires
-from swarmgate_transport_libp2p.messages import Channel
+from swarmgate_transport_libp2p.child.mended.gossip import MendedPubsub
+from swarmgate_transport_libp2p.messages import LARGEST_SAID, LARGEST_SPREAD, Channel
 
-#: Above 64 KiB the library's two writers mix up their frames; honest messages are 30 kB at most, in bytes.
-LARGEST_SPREAD = 32_768
-#: The most one peer may say to another directly, in bytes.
-LARGEST_SAID = 1 << 20
 PROTOCOLS: dict[Channel, str] = {"sync": "/swarmgate/sync/1", "offers": "/swarmgate/offers/1"}
 _LENGTH_BYTES = 4
 _SECONDS = 10.0
 #: The most messages of one peer that are read, and on their way to one peer, at the same time.
 _MOST_AT_ONCE = 8
 _HEARTBEAT_SECONDS = 1
+#: The most messages that wait to be published.
+_MOST_WAITING = 1024
+#: A neighbour's queue holds 32 messages, and drops more: with so many in it we wait, for no longer than so many
+#: seconds, and look again after so many.
+_QUEUED, _TAKEN_SECONDS, _LOOKED_SECONDS = 16, 1.0, 0.005
 #: Gossipsub's mesh: how many neighbours a node wants, and at least and at most has.
 _DEGREE, _LOW, _HIGH = 6, 4, 12
 
@@ -52,6 +57,8 @@ class Gossip:
         self._going: Counter[NodeId] = Counter()
         self._pubsub: Any = None
         self._joined = False
+        self._to_publish: deque[bytes] = deque(maxlen=_MOST_WAITING)
+        self._news = trio.Event()
         for channel, protocol in PROTOCOLS.items():
             host.set_stream_handler(protocol, self._listener(channel))
 
@@ -61,10 +68,6 @@ class Gossip:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Hold pubsub running; before any connection is made, as it hears of new ones alone."""
-        from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, PROTOCOL_ID_V12, GossipSub
-        from libp2p.pubsub.pubsub import Pubsub
-        from libp2p.tools.anyio_service import background_trio_service
-
         router = GossipSub(
             protocols=[PROTOCOL_ID_V12, PROTOCOL_ID_V11, PROTOCOL_ID],
             degree=_DEGREE,
@@ -73,26 +76,24 @@ class Gossip:
             heartbeat_interval=_HEARTBEAT_SECONDS,
             spam_protection_enabled=False,  # it would drop what members pass on, above ten messages a second
         )
-        self._pubsub = Pubsub(
-            self._host, router, max_inbound_rpc_size=4 * LARGEST_SPREAD, allowed_topics=frozenset({self.topic})
-        )
+        self._pubsub = _Pubsub(self._host, router, self._hear)
         self._pubsub.set_topic_validator(self.topic, self._is_ours, False)
         async with background_trio_service(router), background_trio_service(self._pubsub):
             await self._pubsub.wait_until_ready()
+            self._tasks.start_soon(self._publish_all)
             yield
 
     async def join(self) -> None:
         """Take part in the topic."""
         if not self._joined:
             self._joined = True
-            subscription = await self._pubsub.subscribe(self.topic)
-            self._tasks.start_soon(self._listen, subscription)
+            await self._pubsub.subscribe(self.topic)
 
-    async def publish(self, data: bytes) -> None:
-        """Say *data*, which is sealed, to all on the topic."""
-        if len(data) <= LARGEST_SPREAD and self._joined:
-            with suppress(Exception):  # nobody to say it to, it may be; the ledgers compare their books
-                await self._pubsub.publish(self.topic, data)
+    def publish(self, data: bytes) -> None:
+        """Have *data*, which is sealed, said to all on the topic."""
+        if len(data) <= LARGEST_SPREAD:
+            self._to_publish.append(data)
+            self._news.set()
 
     def say(self, peer: NodeId, channel: Channel, data: bytes) -> None:
         """Say *data* to *peer*, if it is connected and not too much is on its way already."""
@@ -110,15 +111,24 @@ class Gossip:
             return False
         return True
 
-    async def _listen(self, subscription: Any) -> None:
-        ours = self._host.get_id().to_bytes()
-        async for message in subscription:
-            if bytes(message.from_id) != ours:
-                self._published(bytes(message.data))
+    def _hear(self, message: Any) -> None:
+        if bytes(message.from_id) != self._host.get_id().to_bytes():
+            self._published(bytes(message.data))
+
+    async def _publish_all(self) -> None:
+        """Say what is to be said, no faster than the neighbours take it: the library drops what they do not."""
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            while self._to_publish:
+                data = self._to_publish.popleft()
+                with trio.move_on_after(_TAKEN_SECONDS):
+                    while any(len(queue) > _QUEUED for queue in self._pubsub.peer_queues.values()):  # noqa: ASYNC110  # no event
+                        await trio.sleep(_LOOKED_SECONDS)
+                with suppress(Exception):  # nobody to say it to, it may be; the ledgers compare their books
+                    await self._pubsub.publish(self.topic, data)
 
     async def _send(self, peer: NodeId, channel: Channel, data: bytes) -> None:
-        from libp2p.peer.id import ID
-
         async def work() -> None:
             stream = await self._host.new_stream(ID.from_base58(peer), [PROTOCOLS[channel]])
             await wires.write_all(stream, len(data).to_bytes(_LENGTH_BYTES, "big") + data)
@@ -157,3 +167,15 @@ class Gossip:
             self._said(peer, channel, data)
 
         return handle
+
+
+class _Pubsub(MendedPubsub):
+    """A pubsub that hands each message to *hear*: the library's own subscriptions drop what is not read at once."""
+
+    def __init__(self, host: Any, router: Any, hear: Callable[[Any], None]) -> None:
+        super().__init__(host, router, max_message=4 * LARGEST_SPREAD)
+        self._hear = hear
+
+    def notify_subscriptions(self, publish_message: Any) -> None:
+        """Pass a message on that has been found good."""
+        self._hear(publish_message)

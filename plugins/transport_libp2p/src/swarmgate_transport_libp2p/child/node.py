@@ -7,14 +7,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
-from swarmgate.api import ConfigError, Frame, Membership, NodeId, Revocations, Unreachable, WireError
+from libp2p.peer.id import ID
+from swarmgate.api import Frame, Membership, NodeId, Revocations, Unreachable, WireError
 
-from swarmgate_transport_libp2p.addresses import announced, tidied
+from swarmgate_transport_libp2p.addresses import tidied
 from swarmgate_transport_libp2p.child import hosting
 from swarmgate_transport_libp2p.child.dht import Seeker
 from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.child.gossip import Gossip
-from swarmgate_transport_libp2p.child.peers import Peers
+from swarmgate_transport_libp2p.child.peers import Peers, is_relayed
+from swarmgate_transport_libp2p.child.relaying import Relaying
 from swarmgate_transport_libp2p.child.tunnels import Path, Tunnels
 from swarmgate_transport_libp2p.messages import (
     Begin,
@@ -64,45 +66,27 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
         revocations=Revocations(NodeId(each) for each in begin.revoked),
     )
 
-    def announce(candidates: Any) -> tuple[str, ...]:
-        return begin.announce or announced(candidates, hosting.own_addresses())
-
-    async with (
-        hosting.open_host(
-            key_seed=begin.key,
-            listen=_free(begin),
-            announce=announce,
-            max_connections=begin.max_connections,
-        ) as host,
-        trio.open_nursery() as tasks,
-    ):
-        node = Node(host, membership, tasks, say)
-        async with node.gossip.running():
+    async with hosting.open_host(begin) as host, trio.open_nursery() as tasks:
+        node = Node(host, membership, tasks, say, relay=begin.relay)
+        async with node.gossip.running(), node.relaying.running():
+            told = tuple(str(each).rpartition("/p2p/")[0] for each in host.get_addrs())
             bound = tuple(str(each).partition("/p2p/")[0] for each in host.get_transport_addrs())
-            say(Listening(tuple(announce(bound)), bound))
+            node.gate.announce(told, relays=begin.relay)
+            say(Listening(told, bound))
             yield node
         tasks.cancel_scope.cancel()
-
-
-def _free(begin: Begin) -> tuple[str, ...]:
-    """Return where to listen: as asked, or at any other port if that one is taken and we may move."""
-    if not begin.may_move:
-        return begin.listen
-    try:
-        for text in begin.listen:
-            hosting.usable(text)
-    except ConfigError:
-        return tuple(f"{text.rpartition('/')[0]}/0" for text in begin.listen)
-    return begin.listen
 
 
 class Node:
     """A member of the swarm, for as long as its host is open."""
 
-    def __init__(self, host: Any, membership: Membership, tasks: trio.Nursery, say: Callable[[Frame], None]) -> None:
+    def __init__(
+        self, host: Any, membership: Membership, tasks: trio.Nursery, say: Callable[[Frame], None], *, relay: bool
+    ) -> None:
         self._host, self._membership, self._tasks, self._say = host, membership, tasks, say
         self.gate = Gate(host, membership, tasks, met=self._met, parted=self._parted, told=self._told)
-        self.peers = Peers(host, self.gate, membership.revocations, tasks)
+        self.relaying = Relaying(host, tasks, serves=relay, told=self._told)
+        self.peers = Peers(host, self.gate, self.relaying, membership.revocations, tasks)
         self.tunnels = Tunnels(host, tasks, self.peers.connect, self._told)
         self.gossip = Gossip(
             host,
@@ -131,7 +115,7 @@ class Node:
             case Join():
                 await self.gossip.join()
             case Publish(data):
-                self._tasks.start_soon(self.gossip.publish, data)
+                self.gossip.publish(data)
             case Say(peer, channel, data):
                 self.gossip.say(NodeId(peer), channel, data)
             case Know(peer, addresses):
@@ -194,13 +178,17 @@ class Node:
         self.peers.know(peer, tidied(addresses))
 
     def _met(self, peer: NodeId, connection: Any) -> None:
+        shown = self.gate.members[peer]
         address = self.peers.met(peer, connection)
-        self._say(Met(peer, address))
+        self.peers.know(peer, shown.addresses)
+        self.relaying.met(peer, relays=shown.relays)
+        self._say(Met(peer, address, shown.addresses))
         if self._seeker is not None:
             self._tasks.start_soon(self._seeker.met, peer)
 
     def _parted(self, peer: NodeId) -> None:
         self.peers.parted(peer)
+        self.relaying.parted(peer)
         self._say(Parted(peer))
         self._look()
 
@@ -223,16 +211,10 @@ class Node:
     def _standing(self, path: Path) -> Stands:
         if not self.gate.is_connected(path.peer):
             return Stands(path.number, "direct", None, self.peers.reason(path.peer))
-        kinds = [_kind(each) for each in self.gate.connections(path.peer)]
-        kind = "direct" if "direct" in kinds or not kinds else "relayed"
-        measured = [float(each.muxed_conn.rtt()) for each in self.gate.connections(path.peer)]
-        known = [each for each in measured if each > 0]
-        return Stands(path.number, kind, min(known, default=self._round_trips.get(path.peer)))
-
-
-def _kind(connection: Any) -> str:
-    relayed = any("/p2p-circuit" in str(each) for each in connection.get_transport_addresses())
-    return "relayed" if relayed else "direct"
+        connections = self.gate.connections(path.peer)
+        kind = "relayed" if connections and all(map(is_relayed, connections)) else "direct"
+        measured = self._host.round_trip(ID.from_base58(path.peer))
+        return Stands(path.number, kind, measured or self._round_trips.get(path.peer))
 
 
 def _differ(one: Stands, other: Stands) -> bool:

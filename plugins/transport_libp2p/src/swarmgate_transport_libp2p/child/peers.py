@@ -10,12 +10,18 @@ from swarmgate.api import NodeId, Revocations, Unreachable
 
 from swarmgate_transport_libp2p.child import wires
 from swarmgate_transport_libp2p.child.gate import Gate
+from swarmgate_transport_libp2p.child.mended.dialing import in_order
 from swarmgate_transport_libp2p.child.redial import Redial
+from swarmgate_transport_libp2p.child.relaying import MOST_RELAYS, Relaying
 
 #: The next address is tried when the one before has failed, or after so long, in seconds (as RFC 8305 has it).
 _HEADSTART = 0.25
 #: What connecting may take in all, the hello included, in seconds.
-PATIENCE = 10.0
+PATIENCE = 15.0
+#: How long all direct ways together have before relays are asked, in seconds.
+_DIRECT_SECONDS = 5.0
+#: Pauses before a direct way is sought again while bytes are relayed, in seconds: the first, and the longest.
+_DIRECT_AGAIN, _DIRECT_LONGEST = 5.0, 300.0
 #: The most addresses of one peer that are tried at once.
 _MOST_TRIED = 8
 #: The most peers dialled at once by ourselves.
@@ -25,11 +31,13 @@ _MOST_DIALLED = 16
 class Peers:
     """Keeps members connected; *gate* says who is."""
 
-    def __init__(self, host: Any, gate: Gate, revocations: Revocations, tasks: trio.Nursery) -> None:
+    def __init__(
+        self, host: Any, gate: Gate, relaying: Relaying, revocations: Revocations, tasks: trio.Nursery
+    ) -> None:
         self.redial = Redial()
         self._network = host.get_network()
         self._self = NodeId(str(host.get_id()))
-        self._gate, self._revocations, self._tasks = gate, revocations, tasks
+        self._gate, self._relaying, self._revocations, self._tasks = gate, relaying, revocations, tasks
         self._dials: dict[NodeId, trio.Event] = {}
         self._reasons: dict[NodeId, str] = {}
         self._by: dict[NodeId, str] = {}
@@ -51,6 +59,8 @@ class Peers:
         address = self._by.pop(peer, "") if connection.direction.name.lower() == "outbound" else ""
         self._reasons.pop(peer, None)
         self.redial.met(peer, address, trio.current_time())
+        if is_relayed(connection):
+            self._tasks.start_soon(self._seek_direct_way, peer)
         return address
 
     def parted(self, peer: NodeId) -> None:
@@ -75,8 +85,8 @@ class Peers:
             raise Unreachable("that is this node itself")
         if peer in self._revocations:
             raise Unreachable("it is revoked")
-        addresses = list(dict.fromkeys([*hints, *self.redial.addresses(peer)]))[:_MOST_TRIED]
-        if not addresses:
+        addresses = in_order([*hints, *self.redial.addresses(peer)], _MOST_TRIED)
+        if not addresses and not self._relaying.relays:
             raise Unreachable("nobody knows where it is: no hints, and it has not been met")
         under_way = self._dials.get(peer)
         if under_way is None:
@@ -111,13 +121,42 @@ class Peers:
                     await next_one.wait()
                 if self._gate.is_connected(peer):
                     return
-            with trio.move_on_after(PATIENCE):
-                await over.wait()
+            if addresses:
+                with trio.move_on_after(_DIRECT_SECONDS):
+                    await over.wait()
+            await self._dial_through_relays(peer, failures)
         finally:
             if not self._gate.is_connected(peer):
                 self._reasons[peer] = "; ".join(failures) or f"no answer within {PATIENCE:g} s"
             del self._dials[peer]
             done.set()
+
+    async def _dial_through_relays(self, peer: NodeId, failures: list[str]) -> None:
+        """Try the relays that are connected, one after another, where no direct way was found."""
+        for relay in list(self._relaying.relays)[:MOST_RELAYS]:
+            if self._gate.is_connected(peer):
+                return
+            if relay != peer:
+                try:
+                    await self._relaying.dial(relay, peer)
+                except Unreachable as error:
+                    failures.append(str(error))
+
+    async def _seek_direct_way(self, peer: NodeId) -> None:
+        """Try again and again to reach a relayed *peer* directly: new streams take the direct way then."""
+        pause = _DIRECT_AGAIN
+        while True:
+            await trio.sleep(pause)
+            connections = self._gate.connections(peer)
+            if not all(map(is_relayed, connections)) or not connections:
+                return
+            for address in in_order(self.redial.addresses(peer), _MOST_TRIED):
+                try:
+                    await self._attempt(peer, address)
+                except Exception:  # noqa: BLE001, S112  # whatever the library raises; it goes on as it went
+                    continue
+                break
+            pause = min(2 * pause, _DIRECT_LONGEST)
 
     async def _attempt(self, peer: NodeId, address: str) -> None:
         from libp2p.peer.id import ID
@@ -130,6 +169,8 @@ class Peers:
         """Connect for the library's own parts, such as the DHT, in the same way as for all others."""
         from libp2p.network.exceptions import SwarmException
 
+        if self.redial.rests(str(peer_id), trio.current_time()):
+            raise SwarmException("it did not answer a moment ago")  # the DHT would try it for each of its questions
         try:
             hints = [str(each).partition("/p2p/")[0] for each in self._network.peerstore.addrs(peer_id)]
         except Exception:  # noqa: BLE001  # it knows none
@@ -137,6 +178,7 @@ class Peers:
         try:
             await self.connect(NodeId(str(peer_id)), hints)
         except Unreachable as error:
+            self.redial.failed(str(peer_id), trio.current_time())
             raise SwarmException(str(error)) from error
         return list(self._network.get_connections(peer_id))
 
@@ -161,3 +203,8 @@ class Peers:
 
     def _stir(self) -> None:
         self._news.set()
+
+
+def is_relayed(connection: Any) -> bool:
+    """Return whether the bytes of *connection* pass through somebody else."""
+    return any("/p2p-circuit" in str(each) for each in connection.get_transport_addresses())

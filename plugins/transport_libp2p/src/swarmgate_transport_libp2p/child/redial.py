@@ -74,6 +74,11 @@ class Redial:
             self._known[peer].dialling = True
         return ready
 
+    def rests(self, peer: str, now: float) -> bool:
+        """Return whether *peer* did not answer, and it is not yet time to try again."""
+        known = self._known.get(peer)
+        return known is not None and not known.connected and known.pause > FIRST and known.next > now
+
     def until_due(self, now: float) -> float:
         """Return the seconds until somebody is to be dialled."""
         waits = (

@@ -19,8 +19,8 @@ from swarmgate_transport_libp2p.child import wires
 
 #: Bytes at a time; what is under way is at most a few of these for each connection.
 _CHUNK = 1 << 16
-#: Closing a socket with this option set sends a reset.
-_LINGER = struct.pack("ii", 1, 0)
+#: Closing a socket sends a reset with the first of these options set, also if the kernel does it for a killed process.
+_BREAKING, _ENDING = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 _LOST = (trio.BrokenResourceError, trio.ClosedResourceError, wires.StreamLost, Unreachable)
 
 
@@ -36,12 +36,16 @@ class Splice:
 
     async def run(self, tasks: trio.Nursery) -> None:
         """Carry bytes until both ends have ended, or one has broken."""
+        _linger(self._local, _BREAKING)  # should this process die, that must not look like an end
         tasks.start_soon(self._from_stream)
         try:
             await self._to_stream()
             await self._down.wait()
         except _LOST:
             await self.break_off()
+        except trio.Cancelled:  # all of the process ends
+            reset(self._local)
+            raise
         if not self._broken:
             close(self._local)
             with suppress(Exception):
@@ -75,11 +79,16 @@ class Splice:
 
 def close(local: trio.SocketStream) -> None:
     """Close a TCP connection both of whose directions have ended."""
+    _linger(local, _ENDING)
     local.socket.close()
 
 
 def reset(local: trio.SocketStream) -> None:
     """Close a TCP connection so that the other end sees a reset."""
-    with suppress(OSError):
-        local.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+    _linger(local, _BREAKING)
     local.socket.close()
+
+
+def _linger(local: trio.SocketStream, how: bytes) -> None:
+    with suppress(OSError):
+        local.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)

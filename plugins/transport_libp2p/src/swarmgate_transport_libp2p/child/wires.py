@@ -35,9 +35,15 @@ async def read_some(stream: Any, most: int) -> bytes:
         data = b""
     except Exception as error:
         raise StreamLost(told(error)) from error
-    if not data and getattr(stream.muxed_stream, "reset_received", False):
-        raise StreamLost("the stream was reset")  # the library takes that for an end
+    if not data and _is_lost(stream):
+        raise StreamLost("the stream was reset, or its connection is gone")  # the library takes that for an end
     return data
+
+
+def _is_lost(stream: Any) -> bool:
+    closing = getattr(stream.muxed_conn, "event_shutting_down", None)
+    gone = stream.muxed_conn.is_closed or (closing is not None and closing.is_set())
+    return gone or bool(getattr(stream.muxed_stream, "reset_received", False))
 
 
 async def read_exactly(stream: Any, size: int) -> bytes:

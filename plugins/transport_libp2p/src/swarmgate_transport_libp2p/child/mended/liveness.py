@@ -1,0 +1,72 @@
+"""Whether the other side of a connection still lives: when to ping it, and when to give it up; pure."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from swarmgate_transport_libp2p.child.mended.limits import Limits
+
+#: A round trip is measured at least this often, in seconds, however busy the connection is.
+_MEASURE = 10.0
+
+
+class Duty(Enum):
+    """What the clock asks for."""
+
+    WAIT = auto()
+    PING = auto()
+    BURY = auto()
+
+
+class Liveness:
+    """Counts from what was heard last; every time is in seconds of one monotonic clock.
+
+    When the clock jumps (this process was stopped, or starved of its processor), nothing was heard because nobody
+    listened: the other side is given its whole time again.
+    """
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._heard = self._looked = now
+        self._pinged: float | None = None
+        self._number = 0
+        self._waiting = False
+        self.round_trip: float | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the latest ping."""
+        return self._number
+
+    def heard(self, now: float) -> None:
+        """Note that bytes came."""
+        self._heard = now
+
+    def answered(self, number: int, now: float) -> None:
+        """Note that ping *number* was answered; only the latest one measures."""
+        if self._waiting and number == self._number and self._pinged is not None:
+            self.round_trip = now - self._pinged
+            self._waiting = False
+
+    def look(self, now: float) -> tuple[Duty, float]:
+        """Return what to do now, and the seconds until the next look."""
+        tick = self._limits.ping
+        if now - self._looked > tick + self._limits.silence / 2:
+            self._heard = now
+            self._waiting = False
+        self._looked = now
+        quiet = now - self._heard
+        if quiet >= self._limits.silence:
+            return Duty.BURY, 0.0
+        until = min(tick, self._limits.silence - quiet)
+        if self._pinged is None or (quiet >= tick and now - self._pinged >= tick):
+            return self._ping(now, until)
+        if not self._waiting and now - self._pinged >= _MEASURE:
+            return self._ping(now, until)
+        return Duty.WAIT, until if quiet >= tick else min(until, tick - quiet)
+
+    def _ping(self, now: float, until: float) -> tuple[Duty, float]:
+        self._pinged = now
+        self._number = (self._number + 1) % 2**32
+        self._waiting = True
+        return Duty.PING, until

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+from libp2p_nodes import PATIENCE, contact, sidecars, until
+from swarmgate.api import GATEWAY, Unreachable
+from swarmgate.testing import a_swarm
+from swarmgate.testing.streams import a_closed_port, an_echo, converse
+from swarmgate_transport_libp2p.addresses import Address, read, write
+from swarmgate_transport_libp2p.transport import P2pTransport
+
+pytestmark = pytest.mark.swarm
+
+
+@pytest.mark.anyio
+async def test_all_addresses_of_a_peer_are_tried(tmp_path: Path) -> None:
+    """The last one may be the good one; the others cost a moment, whether they refuse or stay silent."""
+    silent = "/ip4/192.0.2.1/tcp/1"  # for documentation: nobody is there, and nobody refuses
+    async with sidecars(tmp_path) as pair, an_echo() as echo:
+        here, there = map(P2pTransport, pair)
+        with a_closed_port() as closed:
+            async with there.expose(GATEWAY, echo) as (text,):
+                address = read(text)
+                hints = (silent, f"/ip4/127.0.0.1/tcp/{closed.port}", *address.hints)
+                with anyio.fail_after(5.0):
+                    async with here.reach(write(Address(address.peer, "gateway", hints))) as endpoint:
+                        assert await converse(endpoint, b"hello") == b"hello"
+
+
+@pytest.mark.anyio
+async def test_why_no_address_led_there_is_said_for_each(tmp_path: Path) -> None:
+    """Whoever has to find out what is wrong sees what became of which address."""
+    (nobody,) = a_swarm("owner")
+    (member,) = a_swarm("owner")
+    async with sidecars(tmp_path, member) as (one,):
+        with a_closed_port() as first, a_closed_port() as second:
+            hints = tuple(f"/ip4/127.0.0.1/tcp/{each.port}" for each in (first, second))
+            with anyio.fail_after(PATIENCE), pytest.raises(Unreachable) as caught:
+                async with P2pTransport(one).reach(write(Address(nobody.id, "gateway", hints))):
+                    pass
+        assert all(f"{hint}: " in str(caught.value).partition("cannot be reached")[2] for hint in hints)
+        with pytest.raises(Unreachable, match="nobody knows where it is"):
+            async with P2pTransport(one).reach(write(Address(a_swarm("owner")[0].id, "gateway"))):
+                pass
+
+
+@pytest.mark.anyio
+async def test_who_was_dialled_can_dial_back(tmp_path: Path) -> None:
+    """Both sides of a hello know where the other is: whoever's connection is lost, either may make it again."""
+    async with sidecars(tmp_path) as (one, other), an_echo() as echo:
+        await contact(one, other)  # the other dials
+        address = write(Address(other.membership.id, "gateway"))  # and no hints
+        async with P2pTransport(other).expose(GATEWAY, echo), P2pTransport(one).reach(address) as endpoint:
+            assert await converse(endpoint, b"hello") == b"hello"
+        assert other.membership.id in one.keeper.kept.peers
+
+
+@pytest.mark.anyio
+async def test_limits_hold(tmp_path: Path) -> None:
+    """With limits set there are no more connections than that, and those there are stay."""
+    members = a_swarm("owner", "owner", "owner", "owner", "owner", "owner")
+    async with (
+        sidecars(tmp_path, members[0], limits=True, max_connections=4) as (full,),
+        sidecars(tmp_path, *members[1:]) as others,
+    ):
+        where = await full.addresses()
+        for each in others[:4]:
+            each.know(full.membership.id, where)
+        await until(lambda: len(full.connected) == 4)
+        others[4].know(full.membership.id, where)
+        await anyio.sleep(2.0)  # in which it tries
+        assert full.connected == {each.membership.id for each in others[:4]}

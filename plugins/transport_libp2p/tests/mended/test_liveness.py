@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from swarmgate_transport_libp2p.child.mended.limits import Limits
+from swarmgate_transport_libp2p.child.mended.liveness import Duty, Liveness
+
+
+def _run(
+    liveness: Liveness, until: float, *, now: float = 0.0, answer: float | None = None
+) -> tuple[list[float], float]:
+    """Look as often as told; return when pings were sent and when it was over, or *until*."""
+    pings: list[float] = []
+    while now < until:
+        duty, pause = liveness.look(now)
+        if duty is Duty.BURY:
+            return pings, now
+        if duty is Duty.PING:
+            pings.append(now)
+            if answer is not None:
+                liveness.heard(now + answer)
+                liveness.answered(liveness.number, now + answer)
+        assert pause > 0
+        now += pause
+    return pings, until
+
+
+def test_the_silent_are_buried_within_five_seconds() -> None:
+    """With nothing heard at all, three pings are sent, and after four seconds it is over: the swarm's bound is five."""
+    pings, over = _run(Liveness(Limits(), 0.0), 60)
+    assert over == 4.0
+    assert len(pings) >= 3
+
+
+def test_who_answers_lives() -> None:
+    """A peer that answers is pinged when it is quiet, and its round trip is known from the first ping on."""
+    liveness = Liveness(Limits(), 0.0)
+    pings, over = _run(liveness, 60, answer=0.02)
+    assert over == 60
+    assert liveness.round_trip is not None
+    assert abs(liveness.round_trip - 0.02) < 1e-9
+    assert 30 <= len(pings) <= 60
+
+
+def test_who_is_busy_is_hardly_pinged() -> None:
+    """While bytes come all the time, a ping every ten seconds measures the way, and no more."""
+    liveness, pings, now = Liveness(Limits(), 0.0), 0, 0.0
+    while now < 60:
+        liveness.heard(now)
+        duty, pause = liveness.look(now)
+        if duty is Duty.PING:
+            pings += 1
+            liveness.answered(liveness.number, now + 0.001)
+        now += min(pause, 0.1)
+    assert 5 <= pings <= 7
+
+
+def test_the_answer_to_an_earlier_ping_measures_nothing() -> None:
+    """Only the latest ping's answer gives a round trip, lest a late one look quick."""
+    liveness = Liveness(Limits(), 0.0)
+    liveness.look(0.0)
+    first = liveness.number
+    assert liveness.look(1.3)[0] is Duty.PING
+    liveness.answered(first, 1.4)
+    assert liveness.round_trip is None
+    liveness.answered(liveness.number, 1.5)
+    assert liveness.round_trip is not None
+    assert abs(liveness.round_trip - 0.2) < 1e-9
+
+
+def test_our_own_stall_is_not_the_others_death() -> None:
+    """When this process stood still for ten seconds, the other side gets its whole time again, and no more."""
+    liveness = Liveness(Limits(), 0.0)
+    liveness.look(0.0)
+    assert liveness.look(10.0)[0] is not Duty.BURY
+    _, over = _run(liveness, 60, now=11.0)
+    assert 13.9 <= over <= 15.5

@@ -105,9 +105,7 @@ class Strangers:
     def clients(self, dice: Random, machines: Sequence[Machine], count: int, load: float) -> list[Client]:
         """Draw one client for each request; bursts leave the mean rate as it is."""
         rate = load * self.lengths.capacity(machines) / (1.0 + (self.burst - 1.0) * _BURST / _PERIOD)
-        return [
-            Client((_request(dice, self.lengths, at),)) for at in poisson(dice, rate, count, burst=self.burst)
-        ]
+        return [Client((_request(dice, self.lengths, at),)) for at in poisson(dice, rate, count, burst=self.burst)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +140,7 @@ class Tenants:
     def clients(self, dice: Random, machines: Sequence[Machine], count: int, load: float) -> list[Client]:
         """Draw both; the modest one asks for so much of the machines, an open loop."""
         rate = self.lengths.capacity(machines)
-        flood = [
-            Client((_request(dice, self.lengths, 5.0),), "greedy", counted=False) for _ in range(round(60 * rate))
-        ]
+        flood = [Client((_request(dice, self.lengths, 5.0),), "greedy", counted=False) for _ in range(round(60 * rate))]
         times = poisson(dice, load * rate, count)
         return [*flood, *(Client((_request(dice, self.lengths, at),), "modest") for at in times)]
 

@@ -39,7 +39,7 @@ CHUNK = 8
 FAST_SECONDS = 0.002
 #: How many times as long a machine writes at an answer of a lapse.
 LAPSE = 5.0
-#: Two texts that differ in so many first characters have nothing in common worth a closer look.
+#: Texts that differ in their first characters, so many, have nothing in common that is worth holding.
 _GLANCE = 16
 
 
@@ -276,8 +276,8 @@ def _longest(text: str, others: Sequence[str]) -> int:
 
 
 def _common(one: str, other: str) -> int:
-    """Return how many characters both begin with."""
-    shortest = min(len(one), len(other))
+    """Return how many characters both begin with; 0 where that is less than a glance sees."""
     if one[:_GLANCE] != other[:_GLANCE]:
-        shortest = min(shortest, _GLANCE)
+        return 0
+    shortest = min(len(one), len(other))
     return bisect_left(range(1, shortest + 1), 1, key=lambda length: one[:length] != other[:length])

@@ -80,11 +80,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a trial: times in seconds, shares in [0, 1].
 
     Of the requests that count and were answered: *first* is the time to the first token from the arrival, *whole* that
-    to the end, *each* that for each token after the first.  Of all that count: *good_share* is the share that
-    was answered in time, *good_rate* so many a second; *shed*, *failed* and *truncated* are numbers, *resumed* is how often
-    an answer was carried on.  Of all: *token_rate* is the tokens of answers a second, *fairness* Jain's index over
-    the keys (None with one key alone).  *odd_share* is the share of all attempts that went to the odd machine, *held_share*
-    that of prompt tokens that needed no reading, *imbalance* the coefficient of variation of the machines' seconds of work.
+    to the end, *each* that for each token after the first.  Of all that count: *good_share* is the share that was
+    answered in time, *good_rate* so many a second; *shed*, *failed* and *truncated* are numbers, *resumed* is how
+    often an answer was carried on.  Of all: *token_rate* is the tokens of answers a second, *fairness* Jain's index
+    over the keys (None with one key alone).  *odd_share* is the share of all attempts that went to the odd machine,
+    *held_share* that of prompt tokens that needed no reading, *imbalance* the coefficient of variation of the
+    machines' seconds of work.
     """
 
     workload: str
@@ -116,9 +117,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     fairness: float | None
 
 
-def outcome(
-    names: tuple[str, str, int], records: Sequence[Record], machines: Sequence[Usage], odd: str
-) -> Outcome:
+def outcome(names: tuple[str, str, int], records: Sequence[Record], machines: Sequence[Usage], odd: str) -> Outcome:
     """Return the figures of the trial of *names*: the workload, the balancer and the seed.
 
     *machines* are those that can work at all, and the odd one.

@@ -2,9 +2,9 @@
 
 Two formats are told apart by the first line:
 
-* **Mooncake**: JSON lines, each ``{"timestamp": ms, "input_length": tokens, "output_length": tokens, "hash_ids": [...]}``,
-  where each id stands for a block of 512 tokens and all before it, the last block may be shorter, and ``hash_ids`` may be
-  left out where nothing is known of what prompts share.  R. Qin et al., "Mooncake", FAST 2025;
+* **Mooncake**: JSON lines with ``timestamp`` (milliseconds), ``input_length`` and ``output_length`` (tokens), and
+  ``hash_ids``, where each stands for a block of 512 tokens and all before it; the last block may be shorter, and
+  ``hash_ids`` may be left out where nothing is known of what prompts share.  R. Qin et al., "Mooncake", FAST 2025;
   ``FAST25-release/traces`` of the repository kvcache-ai/Mooncake.
 * **ServeGen**: CSV with a header of at least ``timestamp`` (seconds), ``input_tokens`` and ``output_tokens``, as its
   ``save_requests_to_csv`` writes.  Prompts have nothing in common.  Y. Xiang et al., "ServeGen", arXiv 2505.09999;
@@ -49,7 +49,7 @@ class _Row(msgspec.Struct):
     timestamp: Annotated[float, msgspec.Meta(ge=0)]
     input_length: Annotated[int, msgspec.Meta(ge=1, le=_MOST_TOKENS)]
     output_length: Annotated[int, msgspec.Meta(ge=1, le=_MOST_TOKENS)]
-    hash_ids: tuple[int, ...] = ()
+    hash_ids: tuple[Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)], ...] = ()
 
 
 def read_trace(name: str, lines: Iterable[str]) -> tuple[Recorded, ...]:
@@ -68,7 +68,10 @@ def read_trace(name: str, lines: Iterable[str]) -> tuple[Recorded, ...]:
     for number, recorded in rows:
         if found and recorded.at < found[-1].at:
             raise _fault(
-                name, number, f"timestamp goes back, from {found[-1].at:g} s to {recorded.at:g} s", "sort the file by it"
+                name,
+                number,
+                f"timestamp goes back, from {found[-1].at:g} s to {recorded.at:g} s",
+                "sort the file by it",
             )
         found.append(recorded)
     if not found:
@@ -153,10 +156,8 @@ class Replay:
     def clients(self, dice: Random, machines: Sequence[Machine], count: int, load: float) -> list[Client]:
         """Draw one client for each request of a stretch."""
         stretch = self.stretch(dice, count)
-        salt = dice.getrandbits(64)
         return [
-            Client((Request(_prompt(one, dice, salt), one.answer, (one.at - stretch[0].at) / self.speed),))
-            for one in stretch
+            Client((Request(_prompt(one, dice), one.answer, (one.at - stretch[0].at) / self.speed),)) for one in stretch
         ]
 
     def stretch(self, dice: Random, count: int) -> Sequence[Recorded]:
@@ -186,9 +187,9 @@ def room_for(machines: Sequence[Machine], recorded: Sequence[Recorded]) -> tuple
     )
 
 
-def _prompt(recorded: Recorded, dice: Random, salt: int) -> str:
+def _prompt(recorded: Recorded, dice: Random) -> str:
     """Return a prompt that begins like others where its blocks are theirs."""
     if not recorded.blocks:
         return text(dice, recorded.prompt)
-    whole = "".join(repeated(f"{block ^ salt:016x}"[-16:], BLOCK_TOKENS) for block in recorded.blocks)
+    whole = "".join(repeated(f"{block:016x}", BLOCK_TOKENS) for block in recorded.blocks)
     return whole[: len(repeated("x", recorded.prompt))]

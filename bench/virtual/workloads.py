@@ -13,7 +13,7 @@ UNEVEN = tuple(Machine("").times(speed, f"{speed}x") for speed in (1, 2, 8))
 #: How much of what the machines can do together is asked of them.
 LOAD = 0.7
 #: The shares of it that are tried one after the other, and the sizes of the crowds.
-RATES = (0.3, 0.5, 0.7, 0.9, 1.05, 1.2)
+RATES = (0.3, 0.6, 0.9, 1.2)
 CROWDS = (6, 12, 24, 48)
 #: How long a client of a crowd thinks, on average, in seconds.
 THINK = 5.0

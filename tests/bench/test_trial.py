@@ -134,7 +134,7 @@ def test_the_gateway_is_not_told_how_long_answers_will_be() -> None:
 
 
 def test_the_oracle_knows_how_long_answers_will_be() -> None:
-    """Of two machines one writes at twice the speed and is a second away: short answers are had sooner from the other."""
+    """Of two machines one writes twice as fast and is a second away: short answers are had sooner from the other."""
     machines = Machine("near"), replace(Machine("").times(2, "far"), prefill=500.0, rtt=1.0)
     shares: list[float] = []
     for tokens in (2, 200):

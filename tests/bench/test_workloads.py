@@ -27,7 +27,7 @@ def test_names_are_told_apart() -> None:
 
 
 def test_open_loops_go_from_little_to_too_much_and_closed_ones_from_few_to_many() -> None:
-    """Rates of 0.3 to 1.2 of what the machines can do, on equal and on different machines, and crowds of several sizes."""
+    """Rates of 0.3 to 1.2 of what the machines can do, on equal and on different ones, and crowds of several sizes."""
     levels = {
         series: [workload for workload in WORKLOADS if workload.series == series]
         for series in {workload.series for workload in WORKLOADS if workload.series}

@@ -112,7 +112,11 @@ def main() -> None:
         chosen += [one for one in WORKLOADS if one.name in (given.workload or [known.name for known in WORKLOADS])]
     seeds = range(given.seed, given.seed + given.seeds)
     tasks = [Task(one, name, seed, given.requests) for one in chosen for name in balancers for seed in seeds]
-    found = list(outcomes(tasks, given.jobs))
+    found: list[Outcome] = []
+    for outcome in outcomes(tasks, given.jobs):
+        if not found or found[-1].workload != outcome.workload:
+            print(f"· {outcome.workload}", file=sys.stderr)
+        found.append(outcome)
     comparisons = compare(found, against(balancers))
     if given.json:
         report = Report(given.requests, list(seeds), comparisons, found)

@@ -280,4 +280,11 @@ def _common(one: str, other: str) -> int:
     if one[:_GLANCE] != other[:_GLANCE]:
         return 0
     shortest = min(len(one), len(other))
-    return bisect_left(range(1, shortest + 1), 1, key=lambda length: one[:length] != other[:length])
+    begin, step = 0, _GLANCE  # steps that double: long texts with little in common are the rule
+    while one[begin : begin + step] == other[begin : begin + step]:
+        begin += step
+        step *= 2
+        if begin >= shortest:
+            return shortest
+    rest = range(1, min(step, shortest - begin) + 1)
+    return begin + bisect_left(rest, 1, key=lambda more: one[begin : begin + more] != other[begin : begin + more])

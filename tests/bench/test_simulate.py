@@ -35,7 +35,7 @@ def test_it_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     rows = said.out.splitlines()
     assert rows[0].startswith("**even, short**")
     assert [row.split("|")[1] for row in rows[4:]] == [" `cost` ", " `p2c` "]
-    assert "4 trials of 20 requests" in said.err
+    assert said.err.startswith("· even, short\n4 trials of 20 requests")
 
 
 def test_it_writes_every_trial_as_json(

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os.path import commonprefix
+from random import Random
 
 import anyio
 import pytest
 from swarmgate.api import EngineError, GenerateRequest, Resume, TextPrompt, Unsupported
 from swarmgate.testing import an_embed_request
 from trio.testing import MockClock
-from virtual.nodes import FAST_SECONDS, LAPSE, SLOPE, Machine, Node
+from virtual.nodes import FAST_SECONDS, LAPSE, SLOPE, Machine, Node, _common
 
 SLOW = Machine("slow", prefill=100.0, decode=10.0, slots=2, rtt=0.5)
 
@@ -183,3 +185,17 @@ async def test_it_only_writes() -> None:
     """Nothing else is simulated."""
     with pytest.raises(Unsupported):
         await Node(SLOW).embed(an_embed_request("x"))
+
+
+def test_what_two_prompts_have_in_common_is_their_common_prefix() -> None:
+    """Whatever their lengths and wherever they part, unless that is at the first glance."""
+    dice = Random(1)
+
+    def drawn(most: int) -> str:
+        return "".join(dice.choice("ab") for _ in range(dice.randrange(most)))
+
+    for _ in range(2000):
+        both = drawn(80)
+        one, other = both + drawn(60), both + drawn(60)
+        expected = len(commonprefix([one, other])) if one[:16] == other[:16] else 0  # noqa: RUF071 -- texts, no paths
+        assert _common(one, other) == expected

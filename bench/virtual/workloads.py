@@ -77,8 +77,8 @@ SINGLE = (
         Strangers(_USUAL),
     ),
     Workload(
-        "death, other weights", "the same, and no other machine can go on with its answers",
-        (*EVEN[:2], replace(EVEN[2], dies=60.0, returns=90.0, weights="others")), "c", Strangers(_USUAL),
+        "death, other weights", "one of 3 is gone from second 60 on, and no other can go on with its answers",
+        (*EVEN[:2], replace(EVEN[2], dies=60.0, weights="others")), "c", Strangers(_USUAL),
     ),
     Workload(
         "join", "a fourth machine joins at second 60", (*EVEN, replace(EVEN[0], name="d", joins=60.0)), "d",

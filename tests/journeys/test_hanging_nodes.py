@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ import httpx
 import pytest
 from fleet import Fleet, a_fleet
 from listeners import Heard, listen
-from live_gateway import LiveGateway
+from live_gateway import LiveGateway, free_port, live_gateway
+from misbehaving import a_node, hang, well
 
 pytestmark = pytest.mark.journey
 
@@ -60,6 +64,7 @@ def in_flight(fleet: Fleet) -> list[int]:
 
 async def until_busy(fleet: Fleet, count: int) -> int:
     """Return the first node that has *count* requests under way, when there is one."""
+    busy = [0]
     for _ in range(1000):
         busy = await asyncio.to_thread(in_flight, fleet)
         if max(busy) >= count:
@@ -136,7 +141,7 @@ def test_a_client_that_leaves_a_frozen_node_frees_everything(fleet: Fleet) -> No
                 await until_busy(fleet, 1)
                 left = time.monotonic()
                 stream.cancel()
-                while max(await asyncio.to_thread(in_flight, fleet)):
+                while max(await asyncio.to_thread(in_flight, fleet)):  # noqa: ASYNC110 -- in another process
                     await asyncio.sleep(0.01)
                 return time.monotonic() - left
 
@@ -145,13 +150,84 @@ def test_a_client_that_leaves_a_frozen_node_frees_everything(fleet: Fleet) -> No
 
 
 def test_a_long_silence_of_one_that_lives_is_no_hang(tmp_path: Path) -> None:
-    """A node that computes for twenty looks and answers them all keeps its request."""
-    backend = [{"use": "echo", "model": "m", "delay_seconds": 4.0}]
-    with a_fleet(tmp_path, backend, arguments=("federated",)) as fleet:
-        table = {"use": "openai", "url": fleet.nodes[0].url, "silence_seconds": 0.05, "sign_seconds": 1.0}
-        patient = fleet.front("patient", (), arguments=("federated",), tables=[("[[backend]]", table)])
-        answer = httpx.post(f"{patient.url}/v1/chat/completions", json={"model": "m", "messages": [
-            {"role": "user", "content": "slow"}]}, timeout=60)
-        assert answer.json()["choices"][0]["message"]["content"] == "slow"
-        assert answer.headers["x-gateway-attempts"] == "1"
-        assert counted(patient, "gateway_hangs") == 0
+    """A node that is silent for forty times as long as it takes to be looked at, and answers, keeps its request."""
+    backend = [{"use": "echo", "model": "m", "delay_seconds": 2.0}]
+    with live_gateway(tmp_path / "node", backend) as node:
+        patient = {"use": "openai", "url": node.url, "silence_seconds": 0.05, "sign_seconds": 1.0}
+        with live_gateway(tmp_path / "hub", [patient], arguments=("federated",)) as hub:
+            answer = whole(hub, "slow")
+            assert answer.json()["choices"][0]["message"]["content"] == "slow"
+            assert answer.headers["x-gateway-attempts"] == "1"
+            assert (counted(hub, "gateway_hangs"), counted(hub, "gateway_hedges")) == (0, 0)
+
+
+def test_a_frozen_server_of_another_kind_is_noticed_once_it_is_known(tmp_path: Path) -> None:
+    """It answered a look while it wrote; frozen later, it is given up as soon as a gateway would be."""
+    with timed_node(0.02) as first, timed_node(1) as second, in_front(tmp_path, first.url, second.url) as hub:
+        assert len(whole(hub, "one", max_tokens=16).json()["choices"]) == 1  # takes four seconds
+        first.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        answer = whole(hub, "two", max_tokens=8)
+        assert answer.json()["choices"][0]["message"]["content"] == "wor " * 8
+        assert time.monotonic() - began < _NOTICED_SECONDS
+        assert answer.headers["x-gateway-attempts"] == "2"
+        assert counted(hub, "gateway_hangs") == 1
+        again = whole(hub, "three", max_tokens=8)
+        assert again.headers["x-gateway-attempts"] == "1", "nobody asks it until it answers a look"
+
+
+def test_a_server_whose_engine_is_stuck_loses_to_a_free_one(tmp_path: Path) -> None:
+    """It answers looks, and so is never said to hang; another one is asked beside it, and it is hung up on."""
+    with (
+        a_node(well) as stuck,
+        live_gateway(tmp_path / "good", [{"use": "echo", "model": "m"}]) as good,
+        in_front(tmp_path / "hub", stuck.url, good.url, hedge_seconds=1.0) as hub,
+    ):
+        assert whole(hub, "hello").headers["x-gateway-attempts"] == "1"
+        stuck.conduct = hang
+        began = time.monotonic()
+        answer = whole(hub, "hello")
+        assert answer.json()["choices"][0]["message"]["content"] == "hello"
+        assert answer.headers["x-gateway-attempts"] == "2"
+        assert 1.0 <= time.monotonic() - began < 6.0
+        assert stuck.left.wait(5)
+        assert (counted(hub, "gateway_hangs"), counted(hub, "gateway_hedges")) == (0, 1)
+        decision = hub.get(f"/v1/requests/{answer.headers['x-request-id']}")["decisions"][-1]
+        assert "silent" in [place.get("hindrance") for place in decision["places"]]
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A server of another kind that takes its time: where it is, and its process."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def timed_node(speed: float) -> Generator[Stranger]:
+    """Run a server that writes 200 tokens a second times *speed*, in a process of its own."""
+    port = free_port()
+    program = Path(__file__).parents[2] / "bench" / "sidebyside" / "timed_node.py"
+    command = [sys.executable, str(program), str(port), str(speed)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield Stranger(f"http://127.0.0.1:{port}", process)
+        finally:
+            process.kill()
+
+
+def in_front(folder: Path, *nodes: str, **settings: Any) -> AbstractContextManager[LiveGateway]:
+    """Run a hub that asks the first of *nodes* that is free, with the options that a backend has by default."""
+    backends = [{"use": "openai", "url": url} for url in nodes]
+    tables = [("[balancer]", {"use": "first_free"})]
+    return live_gateway(folder, backends, arguments=("federated",), tables=tables, **settings)
+
+
+def whole(hub: LiveGateway, text: str, **more: Any) -> httpx.Response:
+    """Ask for an answer in one piece, which comes."""
+    (model,) = [entry["id"] for entry in hub.get("/v1/models")["data"]]
+    body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
+    answer = httpx.post(f"{hub.url}/v1/chat/completions", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import socket
 import time
 from collections.abc import AsyncGenerator
@@ -11,7 +12,7 @@ import pytest
 from misbehaving import Node, a_node, busy, fail_fast, hang, no_http, read_request, send_document, well
 from swarmgate.api import EngineError, Unavailable, Unreachable
 from swarmgate.testing.streams import a_closed_port
-from swarmgate_backend_openai.client import Client, Hangs, open_client
+from swarmgate_backend_openai.client import Client, Hangs, _watched_socket, open_client
 from swarmgate_backend_openai.liveness import Liveness, Waiting
 
 pytestmark = pytest.mark.anyio
@@ -116,6 +117,34 @@ async def test_a_look_that_nobody_answers_is_silent() -> None:
             assert await client.look({}, seconds=5) == "refused"
     async with a_client("http://no-such-host.invalid:1") as client:
         assert await client.look({}, seconds=5) == "unclear"
+
+
+async def test_every_piece_of_a_document_is_a_sign_of_life() -> None:
+    """A long one that comes slowly is no silence."""
+
+    def slowly(node: Node, connection: socket.socket, _: dict[str, Any]) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")
+        for byte in b"word":
+            connection.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    ticks = itertools.count()
+    liveness = Liveness(silence=None, clock=lambda: float(next(ticks)))
+    with a_node(slowly) as node:
+        async with open_client(node.url, "n", key="", connect_seconds=1.0, liveness=liveness) as client:
+            assert await ask(client) == b"word"
+    assert next(ticks) > 2 * 4, "the time was taken for each piece"
+
+
+async def test_the_kernel_asks_whether_the_other_machine_is_there() -> None:
+    """Connections for requests have keep-alive probes, so that a machine that is gone ends them in seconds."""
+    here = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 1)
+    with _watched_socket(here) as made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        found = [
+            made.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_KEEP{name}")) for name in ("IDLE", "INTVL", "CNT")
+        ]
+    assert found == [5, 3, 3]
 
 
 async def test_errors_are_the_servers() -> None:

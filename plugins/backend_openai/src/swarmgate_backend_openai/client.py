@@ -89,7 +89,7 @@ class Client:
         """Return the document that *body* is answered with, which may take *seconds*."""
         async with self.stream(path, body, headers, seconds=seconds) as stream:
             with self._patience(seconds, "did not finish its answer", stream.waiting), self._told():
-                return await self._read(stream.response, _LARGEST_DOCUMENT)
+                return await self._read(stream.response, _LARGEST_DOCUMENT, stream.waiting)
 
     @asynccontextmanager
     async def stream(
@@ -112,7 +112,7 @@ class Client:
             try:
                 if response.status != _GOOD:
                     with self._patience(seconds, "did not finish its error", waiting), self._told():
-                        said = await self._read(response, _LARGEST_ERROR)
+                        said = await self._read(response, _LARGEST_ERROR, waiting)
                     raise self._refused(response, said)
                 yield Stream(response, waiting)
             finally:
@@ -140,12 +140,14 @@ class Client:
                     return "answered"
         except (TimeoutError, aiohttp.ServerTimeoutError):
             return "silent"
-        except aiohttp.ClientConnectorDNSError:
-            return "unclear"
+        except aiohttp.ClientSSLError:
+            return "answered"
         except aiohttp.ClientConnectorError as error:
-            return "refused" if error.os_error.errno == errno.ECONNREFUSED else "silent"
+            return _unreached(error)
         except aiohttp.ClientError:  # it closed the connection, or speaks something else: so it is there
             return "answered"
+        except Exception:  # noqa: BLE001 -- whatever a strange server provokes, others go on
+            return "unclear"
 
     def give_up(self, waiting: Waiting) -> None:
         """Have the request that is *waiting* fail: the server hangs."""
@@ -167,10 +169,13 @@ class Client:
             raise self._refused(response, said)
         return said
 
-    async def _read(self, response: aiohttp.ClientResponse, largest: int) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, largest: int, waiting: Waiting | None = None) -> bytes:
         data = bytearray()
         async for piece in response.content.iter_any():
             data += piece
+            if waiting is not None:
+                self._liveness.heard(waiting)
+                self._liveness.listen(waiting)
             if len(data) > largest:
                 raise EngineError(f"{self.who} sent more than {largest} bytes")
         return bytes(data)
@@ -219,6 +224,13 @@ class Client:
         except aiohttp.ClientError as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise EngineError(f"{self.who} does not speak HTTP as it should: {reason}") from None
+
+
+def _unreached(error: aiohttp.ClientConnectorError) -> Look:
+    """Return what it says of a server that no connection to it could be made."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "unclear"
+    return "refused" if error.os_error.errno == errno.ECONNREFUSED else "silent"
 
 
 def _why(error: aiohttp.ClientConnectorError) -> str:

@@ -27,8 +27,8 @@ class Node(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, conduct: Conduct, models: tuple[str, ...]) -> None:
-        super().__init__(("127.0.0.1", 0), _Visitor)
+    def __init__(self, conduct: Conduct, models: tuple[str, ...], host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), _Visitor)
         self.conduct = conduct
         self.models = models
         self.meta: dict[str, Any] = {}
@@ -43,7 +43,7 @@ class Node(socketserver.ThreadingTCPServer):
     @property
     def url(self) -> str:
         """Return where it is."""
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"http://{self.server_address[0]}:{self.server_address[1]}"
 
 
 class _Visitor(socketserver.BaseRequestHandler):
@@ -193,7 +193,14 @@ def no_done(node: Node, connection: socket.socket, _: dict[str, Any]) -> None:
 @contextmanager
 def a_node(conduct: Conduct = well, *models: str) -> Generator[Node]:
     """Run a server that does as *conduct* says with whatever it is asked of *models*."""
-    with Node(conduct, models or ("m",)) as node:
+    with serving(Node(conduct, models or ("m",))) as node:
+        yield node
+
+
+@contextmanager
+def serving(made: Node) -> Generator[Node]:
+    """Run the server *made*."""
+    with made as node:
         thread = threading.Thread(target=node.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

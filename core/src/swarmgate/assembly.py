@@ -23,6 +23,7 @@ from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Probe, Tra
 from swarmgate.crew import Crew, Reach, by_scheme, muster
 from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError, PluginError, SwarmgateError
+from swarmgate.hedging import Budget
 from swarmgate.identity import Identity, establish
 from swarmgate.loading import Loading
 from swarmgate.memory import free_memory
@@ -41,6 +42,7 @@ from swarmgate.parts import (
     Slot,
 )
 from swarmgate.peers import Peers, peer_options
+from swarmgate.racing import Races
 from swarmgate.roster import Member, Placed
 from swarmgate.shadow import Shadow
 
@@ -95,6 +97,7 @@ class Assembly:
                 shadow=self.shadow,
                 resume_seconds=settings.resume_seconds,
                 breakers=Breakers(Tripping(failures=settings.breaker_failures)),
+                races=Races(seconds=settings.hedge_seconds, budget=Budget(settings.hedge_share)),
             )
         return self._dispatcher
 
@@ -217,6 +220,7 @@ async def assemble(
         )
         tasks.start_soon(assembly.loading.run)
         tasks.start_soon(_follow_crew, assembly.crew, assembly.loading)
+        tasks.start_soon(assembly.dispatcher.races.hedge)
         if settings.canary_seconds:
             tasks.start_soon(
                 partial(

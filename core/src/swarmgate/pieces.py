@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Generic, Self, TypeVar
 
 import anyio
+from anyio.abc import TaskGroup
 
 from swarmgate.background import background
 from swarmgate.errors import EngineError
@@ -29,6 +30,8 @@ class Pieces(AsyncIterator[T], Generic[T]):
         self._news, self._room = anyio.Event(), anyio.Event()
         self._error: Exception | None = None
         self._done = False
+        #: Where the fetching runs, for what is to be done beside it; all of it ends when the context is left.
+        self.tasks: TaskGroup | None = None
 
     def __repr__(self) -> str:
         return f"<Pieces {len(self._pieces)} waiting>"
@@ -94,5 +97,6 @@ async def fetched(fetch: Callable[[Callable[[T], Awaitable[None]]], Awaitable[No
     """Run *fetch*, which is given what to send its pieces with, until it is done or the context is left."""
     pieces = Pieces[T]()
     async with background() as tasks:
+        pieces.tasks = tasks
         tasks.start_soon(pieces.fill, fetch)
         yield pieces

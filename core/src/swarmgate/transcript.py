@@ -33,6 +33,10 @@ class Transcript:
         self._resumed = True
         return msgspec.structs.replace(asked, resume=Resume(token_ids=tuple(self._ids), seed=self._seed or 0))
 
+    def written_by(self, place: Place) -> None:
+        """Note that of those that were asked for the whole answer *place* is writing it."""
+        self._author = place
+
     def accepts(self, place: Place) -> bool:
         """Return whether *place* can go on: anyone at first, later only one with the same weights."""
         if not self.begun or self._author is None:

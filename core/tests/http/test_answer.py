@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from swarmgate.chat import Delta, GenerateRequest, Usage
 from swarmgate.echo import EchoBackend, EchoOptions
-from swarmgate.errors import ContextExceeded, EngineError, RequestError
+from swarmgate.errors import ContextExceeded, EngineError, Hung, RequestError
 from swarmgate.http.app import application
 from swarmgate.http.door import Door
 from visitor import Visitor
@@ -290,3 +290,14 @@ async def test_a_stream_tells_at_its_end_how_often_it_was_carried_on(make_door: 
         application(make_door(Failing(EngineError("x"), words=1), EchoBackend()))
     )
     assert whole.answered["x-gateway-resumed"] == "1"
+
+
+async def test_backends_that_hang_are_counted(make_door: MakeDoor) -> None:
+    """An attempt that was given up since nothing came of it shows in the metrics, also where another one answered."""
+    door = make_door(Failing(Hung("b0 says nothing")), EchoBackend())
+    visitor = await Visitor(body=[chat()]).visit(application(door))
+    assert visitor.answered["x-gateway-attempts"] == "2"
+    text = (await door.metrics.text()).decode()
+    assert 'gateway_hangs_total{model="echo"} 1.0' in text
+    assert 'gateway_retries_total{model="echo"} 1.0' in text
+    assert "gateway_hedges_total{" not in text

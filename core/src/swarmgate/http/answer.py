@@ -111,6 +111,8 @@ class Answer:
                     queue_seconds=route.queue_seconds,
                     attempts=route.attempts,
                     resumed=route.resumed,
+                    hung=route.hung,
+                    hedged=route.hedged,
                     failed=failed,
                 )
         if self._first_at is not None:

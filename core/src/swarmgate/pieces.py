@@ -33,6 +33,11 @@ class Pieces(AsyncIterator[T], Generic[T]):
     def __repr__(self) -> str:
         return f"<Pieces {len(self._pieces)} waiting>"
 
+    @property
+    def done(self) -> bool:
+        """Return whether the fetching has ended."""
+        return self._done
+
     def __aiter__(self) -> Self:
         return self
 
@@ -93,6 +98,7 @@ class Pieces(AsyncIterator[T], Generic[T]):
 async def fetched(fetch: Callable[[Callable[[T], Awaitable[None]]], Awaitable[None]]) -> AsyncGenerator[Pieces[T]]:
     """Run *fetch*, which is given what to send its pieces with, until it is done or the context is left."""
     pieces = Pieces[T]()
-    async with background() as tasks:
+    # to cancel what has ended costs as much as several pieces
+    async with background(needed=lambda: not pieces.done) as tasks:
         tasks.start_soon(pieces.fill, fetch)
         yield pieces

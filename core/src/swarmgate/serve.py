@@ -103,7 +103,7 @@ class Server(uvicorn.Server):
 
 
 def _settle() -> None:
-    """Spare the collector of garbage what is there by now: it stays, and to look it through cost each request a tenth."""
+    """Spare the garbage collector what is there by now: it stays, and looking it through costs each request a tenth."""
     gc.collect()
     gc.freeze()
 

@@ -11,7 +11,6 @@ from swarmgate.http.door import Door
 from swarmgate.http.reply import Reply
 from swarmgate.http.visit import current
 from swarmgate.http.wire.asked import Generating
-from swarmgate.http.wire.heading import PING
 
 
 class Answer:
@@ -36,13 +35,10 @@ class Answer:
 
         """
         self._visit.routes = [Route() for _ in self._asked.requests]
+        self._reply.streams = self._asked.stream
         failed = False
         try:
-            async with anyio.create_task_group() as tasks:
-                if self._asked.stream:
-                    tasks.start_soon(self._ping)
-                await self._write_all()
-                tasks.cancel_scope.cancel()
+            await self._write_all()
         except Exception:
             failed = True
             raise
@@ -90,16 +86,6 @@ class Answer:
                 return data.decode("utf-8", "replace")
             case _:
                 return ""
-
-    async def _ping(self) -> None:
-        """Send a comment whenever nothing else was sent for a while."""
-        pause = self._door.limits.ping_seconds
-        silent_since = anyio.current_time()
-        while True:
-            silent_since = max(silent_since, self._reply.sent_at)
-            await anyio.sleep_until(silent_since + pause)
-            if self._reply.sent_at <= silent_since:
-                await self._reply.write(PING)
 
     def _count(self, *, failed: bool) -> None:
         visit, metrics = self._visit, self._door.metrics

@@ -64,7 +64,7 @@ class Exchange(Generic[BodyT]):
             await reply.fail(fault(error))
             return
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_hang_up, receive, tasks.cancel_scope)
+            tasks.start_soon(_attend, receive, reply, self._door.limits.ping_seconds, tasks.cancel_scope)
             try:
                 with self._door.interruptible(), travelling(passage):
                     await self._answer(content, _manner(scope), reply)
@@ -95,8 +95,19 @@ def _manner(scope: Scope) -> Manner:
     return Manner(session=header(scope, b"x-session-id"), tokens=header(scope, TOKENS_HEADER) == "1")
 
 
-async def _hang_up(receive: Receive, scope: anyio.CancelScope) -> None:
-    """Cancel *scope* when the client is gone: nobody is left to work for."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
+async def _attend(receive: Receive, reply: Reply, pause: float, scope: anyio.CancelScope) -> None:
+    """Tell the client that it waits whenever a stream was silent for *pause* seconds.
+
+    When it is gone, *scope* is cancelled: nobody is left to work for.  Both are one task's, since each task of
+    a request costs as much as several events.
+    """
+    silent_since = anyio.current_time()
+    while True:
+        silent_since = max(silent_since, reply.sent_at)
+        with anyio.CancelScope(deadline=silent_since + pause):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            scope.cancel()
+            return
+        if reply.sent_at <= silent_since:
+            await reply.ping()

@@ -77,11 +77,16 @@ class Client:
     async def chunk(self, response: aiohttp.ClientResponse, *, seconds: float | None, first: bool) -> bytes:
         """Return the next bytes of an answer, nothing at its end."""
         what = "did not begin to answer" if first else "fell silent in the middle of an answer"
-        with self._patience(seconds, what, interruptible=first), self._told():
-            return await response.content.readany()
+        with self._told():
+            if ready := response.content.read_nowait():
+                return ready
+            with self._patience(seconds, what, interruptible=first):
+                return await response.content.readany()
 
     async def tail(self, response: aiohttp.ClientResponse) -> None:
         """Wait a moment for the end of an answer whose last event has come."""
+        if response.content.at_eof():
+            return
         with anyio.move_on_after(_TAIL_SECONDS), self._told():
             while not response.content.at_eof():
                 await response.content.readany()

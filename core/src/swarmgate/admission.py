@@ -186,11 +186,17 @@ class Admission:
 
         """
         arrived = anyio.current_time()
-        self._line.arrive(ticket, capacity())
+        room = capacity()
+        self._line.arrive(ticket, room)
         entered = None
         try:
-            await self._wait(ticket, capacity, why)
-            entered = anyio.current_time()
+            if self._line.may_enter(ticket, room):
+                entered = arrived
+            else:
+                await self._wait(ticket, capacity, why)
+                entered = anyio.current_time()
+            self._line.enter(ticket)
+            self._ring(ticket.model)  # there may be room for the next as well
             yield entered - arrived
         finally:
             self._line.leave(ticket, seconds=None if entered is None else anyio.current_time() - entered)
@@ -199,7 +205,7 @@ class Admission:
     async def _wait(self, ticket: Ticket, capacity: Callable[[], int], why: Callable[[], Unavailable | None]) -> None:
         seconds = min(self.queue_seconds, math.inf if ticket.asker.seconds is None else ticket.asker.seconds)
         with anyio.move_on_after(seconds):
-            while not self._line.may_enter(ticket, capacity()):
+            while True:
                 leads = self._line.leader(ticket.model) is ticket
                 bell = self._bells[ticket] = anyio.Event()
                 try:
@@ -207,9 +213,8 @@ class Admission:
                         await bell.wait()
                 finally:
                     del self._bells[ticket]
-            self._line.enter(ticket)
-            self._ring(ticket.model)  # there may be room for the next as well
-            return
+                if self._line.may_enter(ticket, capacity()):
+                    return
         retry_after = self._line.retry_after(ticket.model, capacity())
         raise why() or Unavailable(
             f"no slot for {ticket.model!r} became free in {seconds:g} s", retry_after=retry_after

@@ -155,7 +155,7 @@ class Errand:
                 hindered |= dict.fromkeys(able.keys() - sound.keys(), "broken")
                 able = sound
             if able:
-                candidate = self._pick(able, hindered)
+                candidate = self._pick(able, hindered, now)
                 return able[candidate.name], candidate
             fitting = [place for place in places if hindered.get(place.name) in _PASSING_BY]
             if begun and self._comes_nearer(fitting):
@@ -258,8 +258,7 @@ class Errand:
         refusals, last = self._refusals.get(name, (0, -math.inf))
         return now - last >= self.patience.poll_seconds * 2 ** min(refusals, _DOUBLINGS)
 
-    def _pick(self, able: dict[str, Place], hindered: dict[str, Hindrance]) -> Candidate:
-        now = anyio.current_time()
+    def _pick(self, able: dict[str, Place], hindered: dict[str, Hindrance], now: float) -> Candidate:
         candidates = [self._candidate(place, now) for place in able.values()]
         who = type(self.balancer).__name__
         try:

@@ -290,3 +290,11 @@ async def test_a_stream_tells_at_its_end_how_often_it_was_carried_on(make_door: 
         application(make_door(Failing(EngineError("x"), words=1), EchoBackend()))
     )
     assert whole.answered["x-gateway-resumed"] == "1"
+
+
+async def test_the_last_piece_and_the_end_go_out_together(make_door: MakeDoor) -> None:
+    """They come in one write where nothing is left to be waited for between them."""
+    visitor = await Visitor(body=[chat(stream=True)]).visit(application(make_door(EchoBackend())))
+    bodies = [message["body"] for message in visitor.messages if message["type"] == "http.response.body"]
+    assert b'"finish_reason":"stop"' in bodies[-1]
+    assert bodies[-1].endswith(b"data: [DONE]\n\n")

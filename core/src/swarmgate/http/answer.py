@@ -23,6 +23,7 @@ class Answer:
         self._visit = current()
         self._began = anyio.current_time()
         self._first_at: float | None = None
+        self._last = b""
 
     def __repr__(self) -> str:
         return f"<Answer {self._visit.id} of {len(self._asked.requests)}>"
@@ -57,23 +58,26 @@ class Answer:
                     choices.start_soon(self._choice, index, request, self._visit.routes[index])
         end = asked.form.close()
         if asked.stream:
-            await self._reply.write(end, last=True)
+            await self._reply.write(self._last + end, last=True)
         else:
             await self._reply.document(end)
 
     async def _choice(self, index: int, request: GenerateRequest, route: Route) -> None:
         take, write = self._asked.form.take, self._reply.write
-        finished = False
+        finished, alone = False, len(self._asked.requests) == 1
         async with self._door.dispatcher.generate(request, route=route, asker=self._visit.asker) as deltas:
             async for delta in deltas:
-                events = b""
+                events: list[bytes] = []
                 for each in (delta, *deltas.ready()):  # what has come together goes out together
                     if self._first_at is None and (each.text or each.reasoning or each.tool_calls):
                         self._first_at = anyio.current_time()
                     finished = each.finish is not None
-                    events += take(index, each)
-                if events:
-                    await write(events)
+                    events.append(take(index, each))
+                piece = b"".join(events)
+                if finished and alone and deltas.done:
+                    self._last = piece  # the end follows at once: one write for both
+                elif piece:
+                    await write(piece)
         if not finished:
             raise EngineError("the answer ended before it was finished")
 

@@ -57,9 +57,13 @@ class Ticket:
 
 @dataclass(slots=True)
 class _Lane:
-    """What the line knows of one model; *service_seconds* is how long an answer takes, averaged."""
+    """What the line knows of one model; *service_seconds* is how long an answer takes, averaged.
+
+    *leader* is who goes in next, None where that has to be found out again.
+    """
 
     waiting: list[Ticket] = field(default_factory=list[Ticket])
+    leader: Ticket | None = None
     order: DeficitRoundRobin = field(default_factory=DeficitRoundRobin)
     inside: int = 0
     service_seconds: float = 0.0
@@ -96,11 +100,14 @@ class Line:
                 retry_after=wait,
             )
         lane.waiting.append(ticket)
+        lane.leader = None
 
     def leader(self, model: str) -> Ticket | None:
         """Return who goes in next, if anybody waits."""
         lane = self._lanes[model]
-        return lane.order.choose(lane.waiting) if lane.waiting else None
+        if lane.leader is None and lane.waiting:
+            lane.leader = lane.order.choose(lane.waiting)
+        return lane.leader
 
     def may_enter(self, ticket: Ticket, capacity: int) -> bool:
         """Return whether it is the turn of *ticket*, and there is room."""
@@ -111,6 +118,7 @@ class Line:
         lane = self._lanes[ticket.model]
         lane.order.serve(ticket, lane.waiting)
         lane.waiting.remove(ticket)
+        lane.leader = None
         lane.inside += 1
         ticket.inside = True
 
@@ -119,6 +127,7 @@ class Line:
         lane = self._lanes[ticket.model]
         if not ticket.inside:
             lane.waiting.remove(ticket)
+            lane.leader = None
         else:
             ticket.inside = False
             lane.inside -= 1

@@ -26,7 +26,8 @@ class Pieces(AsyncIterator[T], Generic[T]):
 
     def __init__(self) -> None:
         self._pieces: deque[T] = deque()
-        self._news, self._room = anyio.Event(), anyio.Event()
+        self._news: anyio.Event | None = None
+        self._room: anyio.Event | None = None
         self._error: Exception | None = None
         self._done = False
 
@@ -73,11 +74,12 @@ class Pieces(AsyncIterator[T], Generic[T]):
             self._error = error
         finally:
             self._done = True
-            self._news.set()
+            self._tell()
 
     def _take(self) -> T:
         piece = self._pieces.popleft()
-        self._room.set()
+        if self._room is not None:
+            self._room.set()
         return piece
 
     async def _put(self, piece: T) -> None:
@@ -85,7 +87,13 @@ class Pieces(AsyncIterator[T], Generic[T]):
             self._room = anyio.Event()
             await self._room.wait()
         self._pieces.append(piece)
-        self._news.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let the reader go on, if it waits."""
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     async def _wait(self) -> None:
         """Return when there is a piece, or will be none."""

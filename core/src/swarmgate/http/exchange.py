@@ -24,6 +24,8 @@ from swarmgate.http.wire.carrying import EXTENSIONS, TOKENS_HEADER
 from swarmgate.http.wire.reading import BodyT, ignored, listed, read
 from swarmgate.passage import HOPS_HEADER, PATH_HEADER, Passage, read_passage, travelling
 
+_HOPS, _PATH = HOPS_HEADER.lower().encode(), PATH_HEADER.lower().encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -88,7 +90,7 @@ def passage_of(scope: Scope) -> Passage:
         RequestError: its headers say nothing that a gateway would say.
 
     """
-    return read_passage(*(header(scope, name.lower().encode()) for name in (HOPS_HEADER, PATH_HEADER)))
+    return read_passage(header(scope, _HOPS), header(scope, _PATH))
 
 
 def _manner(scope: Scope) -> Manner:

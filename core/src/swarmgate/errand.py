@@ -133,11 +133,10 @@ class Errand:
             SwarmgateError: the last failure, if nobody is left who could do better.
 
         """
+        now = anyio.current_time()
         if self._give_up_at == math.inf:
-            seconds = self.patience.resume_seconds if begun else self.patience.seconds
-            self._give_up_at = anyio.current_time() + seconds
+            self._give_up_at = now + (self.patience.resume_seconds if begun else self.patience.seconds)
         while True:
-            now = anyio.current_time()
             able: dict[str, Place] = {}
             hindered: dict[str, Hindrance] = {}
             places = self.places()
@@ -166,6 +165,7 @@ class Errand:
                 self._decide(Decision(chosen="", reason=str(error), hindered=tuple(hindered.items())))
                 raise error
             await anyio.sleep(self.patience.poll_seconds)
+            now = anyio.current_time()
 
     @contextmanager
     def attempt(self, place: Place, candidate: Candidate, *, resumed: bool = False) -> Generator[Attempt]:

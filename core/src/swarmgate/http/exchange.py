@@ -74,7 +74,8 @@ class Exchange(Generic[BodyT]):
                 if reply.begun:
                     self._door.metrics.truncated(current().model)
                 await reply.fail(fault(error))
-            tasks.cancel_scope.cancel()
+            if not reply.ended:  # else the server ends the other task: cancelling costs as much as several events
+                tasks.cancel_scope.cancel()
 
     async def _answer(self, content: bytes, manner: Manner, reply: Reply) -> None:
         body = read(content, self._kind)
@@ -101,15 +102,19 @@ async def _attend(receive: Receive, reply: Reply, pause: float, scope: anyio.Can
     """Tell the client that it waits whenever a stream was silent for *pause* seconds.
 
     When it is gone, *scope* is cancelled: nobody is left to work for.  Both are one task's, since each task of
-    a request costs as much as several events.
+    a request costs as much as several events.  It ends when the response has: an ASGI server tells of that
+    as it tells of a client that is gone.
     """
     silent_since = anyio.current_time()
     while True:
-        silent_since = max(silent_since, reply.sent_at)
         with anyio.CancelScope(deadline=silent_since + pause):
             while (await receive())["type"] != "http.disconnect":
                 pass
-            scope.cancel()
+            if not reply.ended:
+                scope.cancel()
             return
-        if reply.sent_at <= silent_since:
+        if reply.sent_at > silent_since:
+            silent_since = reply.sent_at
+        else:
             await reply.ping()
+            silent_since = anyio.current_time()

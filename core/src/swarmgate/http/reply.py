@@ -54,6 +54,11 @@ class Reply:
         """Return whether the status is out, so that it cannot be chosen any more."""
         return self._begun
 
+    @property
+    def ended(self) -> bool:
+        """Return whether nothing more can be sent."""
+        return self._ended
+
     async def write(self, events: bytes, *, last: bool = False) -> None:
         """Send a piece of a stream, after the head if it is the first."""
         async with self._turn:

@@ -10,7 +10,6 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-import aiohttp
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
@@ -42,7 +41,7 @@ from swarmgate_backend_openai import OpenAIOptions
 from swarmgate_backend_openai.address import base_of, name_of
 from swarmgate_backend_openai.answering import AnswerReader
 from swarmgate_backend_openai.asking import EMBEDDINGS, question, vectors_wanted
-from swarmgate_backend_openai.client import Client, ConnectionLost, open_client
+from swarmgate_backend_openai.client import Answer, Client, ConnectionLost, open_client
 from swarmgate_backend_openai.documents import read_text, read_tokens, read_vectors
 from swarmgate_backend_openai.events import EventReader
 from swarmgate_backend_openai.listing import Choosing, cards, foretold, read_listing, wanted
@@ -107,8 +106,8 @@ class OpenAIBackend:
         headers = self._headers(request.id, request.session)
         with self._noticing(card):
             async with (
-                self._client.stream(path, body, headers, seconds=self._first) as response,
-                aclosing(self._deltas(response)) as deltas,
+                self._client.stream(path, body, headers, seconds=self._first) as answer,
+                aclosing(self._deltas(answer)) as deltas,
             ):
                 yield deltas
 
@@ -187,24 +186,26 @@ class OpenAIBackend:
         first, idle = self._options.first_seconds, self._options.idle_seconds
         return min(first or idle, idle) if self._is_gateway else first
 
-    async def _deltas(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Delta]:
-        events, answer = EventReader(), AnswerReader(self._client.who)
+    async def _deltas(self, answer: Answer) -> AsyncGenerator[Delta]:
+        events, reader = EventReader(), AnswerReader(self._client.who)
         begun = False
-        while not answer.done:
-            seconds = self._options.idle_seconds if begun else self._first
-            chunk = await self._client.chunk(response, seconds=seconds, first=not begun)
+        while not reader.done:
+            if begun:
+                chunk = await self._client.next(answer, seconds=self._options.idle_seconds)
+            else:
+                chunk = await self._client.first(answer, seconds=self._first)
             try:
                 found = events.feed(chunk) if chunk else events.close()
             except WireError as error:
                 raise EngineError(f"{self._client.who} sent garbage in an answer: {error}") from None
             for data in found:
-                delta = answer.take(data)
+                delta = reader.take(data)
                 if delta is not None:
                     begun = True
                     yield delta
-            if not chunk and not answer.done:
-                yield answer.end()
-        await self._client.tail(response)
+            if not chunk and not reader.done:
+                yield reader.end()
+        await self._client.tail(answer)
 
     @contextmanager
     def _noticing(self, card: ModelCard) -> Generator[None]:

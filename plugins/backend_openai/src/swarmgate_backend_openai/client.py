@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251  # aiohttp runs on it alone
 import os
 import socket
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import aiohttp
 import anyio
 from swarmgate.api import EngineError, Unreachable
 
 from swarmgate_backend_openai.faults import refusal
+from swarmgate_backend_openai.watchdog import Watchdog
 
 #: Less than servers keep idle connections for (the shortest that is common is 5 s).
 _KEEP_ALIVE_SECONDS = 4.0
@@ -24,6 +27,14 @@ _TAIL_SECONDS = 0.05
 
 class ConnectionLost(EngineError):
     """The server closed a connection that it should have answered on: it may be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that has begun, and what notices when it does not go on."""
+
+    response: aiohttp.ClientResponse
+    watchdog: Watchdog
 
 
 class Client:
@@ -46,14 +57,14 @@ class Client:
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float | None) -> bytes:
         """Return the document that *body* is answered with, which may take *seconds*."""
-        async with self.stream(path, body, headers, seconds=seconds) as response:
+        async with self.stream(path, body, headers, seconds=seconds) as answer:
             with self._patience(seconds, "did not finish its answer"), self._told():
-                return await self._read(response, _LARGEST_DOCUMENT)
+                return await self._read(answer.response, _LARGEST_DOCUMENT)
 
     @asynccontextmanager
     async def stream(
         self, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float | None
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+    ) -> AsyncGenerator[Answer]:
         """Hold the answer to *body*, which may take *seconds* to begin; leaving closes the connection at once.
 
         Raises:
@@ -65,26 +76,41 @@ class Client:
         """
         with self._patience(seconds, "did not begin to answer", interruptible=True), self._told():
             response = await self._begin(self._base + path, body, headers)
+        answer = Answer(response, self._watchdog(response))
         try:
             if response.status != _GOOD:
                 with self._patience(seconds, "did not finish its error"), self._told():
                     said = await self._read(response, _LARGEST_ERROR)
                 raise self._refused(response, said)
-            yield response
+            yield answer
         finally:
+            answer.watchdog.stop()
             response.close()  # what is not read to its end is not wanted: the other side shall know
 
-    async def chunk(self, response: aiohttp.ClientResponse, *, seconds: float | None, first: bool) -> bytes:
-        """Return the next bytes of an answer, nothing at its end."""
-        what = "did not begin to answer" if first else "fell silent in the middle of an answer"
+    async def first(self, answer: Answer, *, seconds: float | None) -> bytes:
+        """Return the first bytes of an answer, nothing at its end."""
+        content = answer.response.content
         with self._told():
-            if ready := response.content.read_nowait():
+            if ready := content.read_nowait():
                 return ready
-            with self._patience(seconds, what, interruptible=first):
-                return await response.content.readany()
+            with self._patience(seconds, "did not begin to answer", interruptible=True):
+                return await content.readany()
 
-    async def tail(self, response: aiohttp.ClientResponse) -> None:
+    async def next(self, answer: Answer, *, seconds: float) -> bytes:
+        """Return the next bytes of an answer, nothing at its end."""
+        content = answer.response.content
+        with self._told():
+            if ready := content.read_nowait():
+                return ready
+            answer.watchdog.expect(seconds)
+            try:
+                return await content.readany()
+            finally:
+                answer.watchdog.rest()
+
+    async def tail(self, answer: Answer) -> None:
         """Wait a moment for the end of an answer whose last event has come."""
+        response = answer.response
         if response.content.at_eof():
             return
         with anyio.move_on_after(_TAIL_SECONDS), self._told():
@@ -118,6 +144,14 @@ class Client:
             if len(data) > largest:
                 raise EngineError(f"{self.who} sent more than {largest} bytes")
         return bytes(data)
+
+    def _watchdog(self, response: aiohttp.ClientResponse) -> Watchdog:
+        def bark(seconds: float) -> None:
+            error = EngineError(f"{self.who} fell silent in the middle of an answer within {seconds:g} s")
+            response.content.set_exception(error)  # which whoever reads has raised
+
+        loop = asyncio.get_running_loop()
+        return Watchdog(bark, clock=loop.time, call_at=loop.call_at)
 
     def _refused(self, response: aiohttp.ClientResponse, said: bytes) -> Exception:
         headers = {name.lower(): value for name, value in response.headers.items()}

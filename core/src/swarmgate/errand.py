@@ -116,18 +116,17 @@ class Errand:
             SwarmgateError: the last failure, if nobody is left who could do better.
 
         """
+        now = anyio.current_time()
         if self._give_up_at == math.inf:
-            seconds = self.patience.resume_seconds if begun else self.patience.seconds
-            self._give_up_at = anyio.current_time() + seconds
+            self._give_up_at = now + (self.patience.resume_seconds if begun else self.patience.seconds)
         while True:
-            now = anyio.current_time()
             places = self.places()
             able, sound, hindered = self._sifted(places, fits, now)
             if sound:  # where all are broken, any of them is better than none
                 hindered |= dict.fromkeys(able.keys() - sound.keys(), "broken")
                 able = sound
             if able:
-                candidate = self._pick(able, hindered)
+                candidate = self._pick(able, hindered, now)
                 return able[candidate.name], candidate
             fitting = [place for place in places if hindered.get(place.name) in _PASSING_BY]
             if begun and self._comes_nearer(fitting):
@@ -138,10 +137,12 @@ class Errand:
                 self._decide(Decision(chosen="", reason=str(error), hindered=tuple(hindered.items())))
                 raise error
             await anyio.sleep(self.patience.poll_seconds)
+            now = anyio.current_time()
 
     def another(self, asked: str) -> tuple[Place, Candidate] | None:
         """Return whom to ask for the same beside the place called *asked*: one with a free slot, None if nobody has."""
-        able, sound, hindered = self._sifted(self.places(), lambda _: True, anyio.current_time())
+        now = anyio.current_time()
+        able, sound, hindered = self._sifted(self.places(), lambda _: True, now)
         free = {
             name: place
             for name, place in sound.items()
@@ -152,7 +153,7 @@ class Errand:
         if not free:
             return None
         hindered[asked] = "silent"
-        candidate = self._pick(free, hindered)
+        candidate = self._pick(free, hindered, now)
         self.route.hedged += 1
         return free[candidate.name], candidate
 
@@ -268,8 +269,7 @@ class Errand:
         refusals, last = self._refusals.get(name, (0, -math.inf))
         return now - last >= self.patience.poll_seconds * 2 ** min(refusals, _DOUBLINGS)
 
-    def _pick(self, able: dict[str, Place], hindered: dict[str, Hindrance]) -> Candidate:
-        now = anyio.current_time()
+    def _pick(self, able: dict[str, Place], hindered: dict[str, Hindrance], now: float) -> Candidate:
         candidates = [self._candidate(place, now) for place in able.values()]
         who = type(self.balancer).__name__
         try:

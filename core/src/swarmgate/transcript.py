@@ -7,6 +7,8 @@ import msgspec
 from swarmgate.chat import Delta, GenerateRequest, Resume
 from swarmgate.places import Place
 
+_NO_NEWS = Delta()
+
 
 class Transcript:
     """Notes an answer as it passes, from however many engines."""
@@ -71,4 +73,4 @@ class Transcript:
                 delta = msgspec.structs.replace(
                     delta, usage=msgspec.structs.replace(delta.usage, completion_tokens=whole)
                 )
-        return delta if delta != Delta() else None
+        return delta if delta != _NO_NEWS else None

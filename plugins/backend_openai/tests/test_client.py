@@ -4,12 +4,24 @@ import itertools
 import socket
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 import pytest
-from misbehaving import Node, a_node, busy, fail_fast, hang, no_http, read_request, send_document, well
+from misbehaving import (
+    Node,
+    a_node,
+    begin_stream,
+    busy,
+    chunk,
+    fail_fast,
+    hang,
+    no_http,
+    read_request,
+    send_document,
+    well,
+)
 from swarmgate.api import EngineError, Unavailable, Unreachable
 from swarmgate.testing.streams import a_closed_port
 from swarmgate_backend_openai.client import Client, Hangs, _watched_socket, open_client
@@ -187,3 +199,34 @@ async def test_redirects_are_not_followed() -> None:
         async with a_client(node.url, key="sesame") as client:
             with pytest.raises(EngineError, match="n answered 302"):
                 await ask(client)
+
+
+async def test_silence_in_the_middle_has_an_end_too() -> None:
+    """What came before it is had, each event in its time, and then the server has failed."""
+
+    def stall(node: Node, connection: socket.socket, facts: dict[str, Any]) -> None:
+        begin_stream(connection)
+        for _ in range(3):
+            connection.sendall(chunk("word "))
+            connection.settimeout(0.05)
+            with suppress(TimeoutError):
+                connection.recv(1)
+        connection.settimeout(None)
+        hang(node, connection, facts)
+
+    heard = bytearray()
+
+    async def listen(client: Client) -> None:
+        async with client.stream("/v1/x", b"{}", {}, seconds=5.0) as answer:
+            heard.extend(await client.first(answer, seconds=5.0))
+            while True:
+                heard.extend(await client.next(answer, seconds=0.3))
+
+    with a_node(stall) as node:
+        async with a_client(node.url) as client:
+            with pytest.raises(EngineError, match=r"n fell silent in the middle of an answer within 0\.3 s"):
+                await listen(client)
+            with anyio.fail_after(5):
+                while not node.left.is_set():  # noqa: ASYNC110 -- another thread's event
+                    await anyio.sleep(0.01)
+    assert heard.count(b"word ") == 3

@@ -213,21 +213,22 @@ class OpenAIBackend:
         return pinged(self._options.idle_seconds if begun else self._first, self._ping_seconds)
 
     async def _deltas(self, stream: Stream) -> AsyncGenerator[Delta]:
-        events, answer = EventReader(), AnswerReader(self._client.who)
+        events, reader = EventReader(), AnswerReader(self._client.who)
         begun = False
-        while not answer.done:
-            chunk = await self._client.chunk(stream, seconds=self._patience(begun=begun), first=not begun)
+        while not reader.done:
+            go_on = self._client.next if begun else self._client.first
+            chunk = await go_on(stream, seconds=self._patience(begun=begun))
             try:
                 found = events.feed(chunk) if chunk else events.close()
             except WireError as error:
                 raise EngineError(f"{self._client.who} sent garbage in an answer: {error}") from None
             for data in found:
-                delta = answer.take(data)
+                delta = reader.take(data)
                 if delta is not None:
                     begun = True
                     yield delta
-            if not chunk and not answer.done:
-                yield answer.end()
+            if not chunk and not reader.done:
+                yield reader.end()
         await self._client.tail(stream)
 
     @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251  # aiohttp runs on it alone
 import errno
 import os
 import socket
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from swarmgate.api import EngineError, Hung, Unreachable
 
 from swarmgate_backend_openai.faults import refusal
 from swarmgate_backend_openai.liveness import Liveness, Look, Waiting
+from swarmgate_backend_openai.watchdog import Watchdog
 
 #: Less than servers keep idle connections for (the shortest that is common is 5 s).
 _KEEP_ALIVE_SECONDS = 4.0
@@ -23,7 +25,7 @@ _LARGEST_DOCUMENT = 256 * 1024 * 1024
 _GOOD = 200
 #: What is left of an answer after its last event, so that the connection can be used again.
 _TAIL_SECONDS = 0.05
-_BEGIN = "did not begin to answer"
+_BEGIN, _SILENT = "did not begin to answer", "fell silent in the middle of an answer"
 
 
 #: Where to look whether somebody lives.  Gateways say so there; others do not know the path, and say that: in no
@@ -45,12 +47,17 @@ class Hangs(ConnectionLost, Hung):
     """The server says nothing, on this connection or on another one."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """An answer that comes, and the request that waits for it."""
+    """An answer that has begun, the request that waits for it, and what notices when it does not go on.
+
+    *abandon* has whoever reads it raise that the server hangs.
+    """
 
     response: aiohttp.ClientResponse
     waiting: Waiting
+    watchdog: Watchdog
+    abandon: Callable[[], None]
 
 
 class Client:
@@ -71,7 +78,7 @@ class Client:
         self._apart = apart
         self._base = base
         self._liveness = liveness
-        self._scopes: dict[Waiting, anyio.CancelScope] = {}
+        self._abandon: dict[Waiting, Callable[[], None]] = {}
         self.who = who
         #: Set when a request begins.
         self.asked = anyio.Event()
@@ -114,23 +121,54 @@ class Client:
                     with self._patience(seconds, "did not finish its error", waiting), self._told():
                         said = await self._read(response, _LARGEST_ERROR, waiting)
                     raise self._refused(response, said)
-                yield Stream(response, waiting)
+                stream = self._stream(response, waiting)
+                try:
+                    yield stream
+                finally:
+                    stream.watchdog.stop()
             finally:
                 response.close()  # what is not read to its end is not wanted: the other side shall know
         finally:
             self._liveness.end(waiting)
 
-    async def chunk(self, stream: Stream, *, seconds: float | None, first: bool) -> bytes:
+    async def first(self, stream: Stream, *, seconds: float | None) -> bytes:
+        """Return the first bytes of an answer, nothing at its end."""
+        content = stream.response.content
+        with self._told():
+            if ready := content.read_nowait():
+                self._liveness.heard(stream.waiting)
+                return ready
+            with self._patience(seconds, _BEGIN, stream.waiting):
+                return await content.readany()
+
+    async def next(self, stream: Stream, *, seconds: float | None) -> bytes:
         """Return the next bytes of an answer, nothing at its end."""
-        what = _BEGIN if first else "fell silent in the middle of an answer"
-        with self._patience(seconds, what, stream.waiting), self._told():
-            return await stream.response.content.readany()
+        content, waiting = stream.response.content, stream.waiting
+        with self._told():
+            if ready := content.read_nowait():
+                self._liveness.heard(waiting)
+                return ready
+            if seconds is not None:
+                stream.watchdog.expect(seconds)
+            self._liveness.listen(waiting)
+            self._abandon[waiting] = stream.abandon
+            try:
+                said = await content.readany()
+                self._liveness.heard(waiting)
+                return said
+            finally:
+                waiting.listens = False
+                del self._abandon[waiting]
+                stream.watchdog.rest()
 
     async def tail(self, stream: Stream) -> None:
         """Wait a moment for the end of an answer whose last event has come."""
+        content = stream.response.content
+        if content.at_eof():
+            return
         with anyio.move_on_after(_TAIL_SECONDS), self._told():
-            while not stream.response.content.at_eof():
-                await stream.response.content.readany()
+            while not content.at_eof():
+                await content.readany()
 
     async def look(self, headers: Mapping[str, str], *, seconds: float) -> Look:
         """Return whether the server says anything within *seconds*, on a connection of its own."""
@@ -151,8 +189,8 @@ class Client:
 
     def give_up(self, waiting: Waiting) -> None:
         """Have the request that is *waiting* fail: the server hangs."""
-        if waiting in self._scopes:
-            self._scopes[waiting].cancel()
+        if waiting in self._abandon:
+            self._abandon[waiting]()
 
     async def _begin(self, url: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         try:
@@ -180,6 +218,17 @@ class Client:
                 raise EngineError(f"{self.who} sent more than {largest} bytes")
         return bytes(data)
 
+    def _stream(self, response: aiohttp.ClientResponse, waiting: Waiting) -> Stream:
+        def bark(seconds: float) -> None:
+            # which whoever reads has raised
+            response.content.set_exception(Hung(f"{self.who} {_SILENT} within {seconds:g} s"))
+
+        def abandon() -> None:
+            response.content.set_exception(Hangs(f"{self.who} {_SILENT}, and does not answer otherwise either"))
+
+        loop = asyncio.get_running_loop()
+        return Stream(response, waiting, Watchdog(bark, clock=loop.time, call_at=loop.call_at), abandon)
+
     def _refused(self, response: aiohttp.ClientResponse, said: bytes) -> Exception:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return refusal(self.who, response.status, headers, said)
@@ -197,14 +246,14 @@ class Client:
             if waiting is None:
                 yield
             else:
-                self._scopes[waiting] = scope
+                self._abandon[waiting] = scope.cancel
                 self._liveness.listen(waiting)
                 try:
                     yield
                     self._liveness.heard(waiting)
                 finally:
                     waiting.listens = False
-                    del self._scopes[waiting]
+                    del self._abandon[waiting]
         if scope.cancelled_caught:
             if seconds is not None and anyio.current_time() >= now + seconds:
                 raise Hung(f"{self.who} {what} within {seconds:g} s")

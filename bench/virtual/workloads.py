@@ -1,155 +1,117 @@
-"""What the machines are and what is asked of them, drawn from a seed: the workloads of the comparison."""
+"""The workloads of the comparison: which machines there are, and what is asked of them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from random import Random
-from typing import NamedTuple
 
-from virtual.nodes import CHARACTERS, SLOPE, Machine
+from virtual.draws import Chats, Crowd, Draw, Lengths, Shared, Strangers, Tenants
+from virtual.nodes import Machine
 
 EVEN = tuple(Machine(name) for name in ("a", "b", "c"))
 UNEVEN = tuple(Machine("").times(speed, f"{speed}x") for speed in (1, 2, 8))
 #: How much of what the machines can do together is asked of them.
 LOAD = 0.7
-#: Bursts last so many seconds of so many.
-_BURST, _PERIOD = 10.0, 60.0
-
-
-class Arrival(NamedTuple):
-    """One request: when it comes, in seconds from the start, its prompt, how many tokens it wants, and who asks.
-
-    What comes of those that are not *counted* is in no figure.
-    """
-
-    at: float
-    prompt: str
-    tokens: int
-    asker: str = ""
-    counted: bool = True
+#: The shares of it that are tried one after the other, and the sizes of the crowds.
+RATES = (0.3, 0.6, 0.9, 1.2)
+CROWDS = (6, 12, 24, 48)
+#: How long a client of a crowd thinks, on average, in seconds.
+THINK = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Machines and how requests for them are drawn; *odd* is the machine that one would look at."""
+    """Machines and how requests for them are drawn; *odd* is the machine that one would look at.
+
+    Those of one *series* differ in nothing but their *level*, and are shown side by side.  Clients wait for a slot no
+    longer than *patience*, in seconds; None is as long as it takes.
+    """
 
     name: str
     what: str
     machines: tuple[Machine, ...]
     odd: str
-    draw: Callable[[Random, Sequence[Machine], int], list[Arrival]]
+    draw: Draw
+    load: float = LOAD
+    patience: float | None = None
+    series: str = ""
+    level: str = ""
 
 
-def capacity(machines: Sequence[Machine], prompt: float, answer: float) -> float:
-    """Return how many requests of such lengths, in tokens, *machines* can serve in a second, nothing held."""
+_SHORT, _MIXED, _USUAL = Lengths(200, 64), Lengths(300, 64, sigma=1.2), Lengths(300, 64, sigma=0.8)
 
-    def one(machine: Machine) -> float:
-        slower = 1.0 + SLOPE * (machine.slots - 1)
-        return min(machine.prefill / prompt, machine.slots * machine.decode / slower / answer)
-
-    return sum(one(machine) for machine in machines if not machine.fails)
-
-
-def text(dice: Random, tokens: int) -> str:
-    """Return a text of so many tokens that begins like no other."""
-    word = f"{dice.getrandbits(64):016x}"
-    return (word * (tokens * CHARACTERS // len(word) + 1))[: tokens * CHARACTERS]
-
-
-def poisson(dice: Random, rate: float, count: int, *, burst: float = 1.0) -> Iterator[float]:
-    """Yield *count* times of arrival; in the first ten of every sixty seconds the rate is *burst* times as high."""
-    now = 0.0
-    for _ in range(count):
-        now += dice.expovariate(rate * (burst if now % _PERIOD < _BURST else 1.0))
-        yield now
-
-
-def plain(prompt: int, answer: int, *, sigma: float, burst: float = 1.0) -> Callable[..., list[Arrival]]:
-    """Draw requests that have nothing in common, of log-normal lengths with these medians and this sigma."""
-    mean = math.exp(sigma * sigma / 2)
-
-    def length(dice: Random, median: int, most: int) -> int:
-        return min(max(round(median * dice.lognormvariate(0.0, sigma)), 1), most)
-
-    def draw(dice: Random, machines: Sequence[Machine], count: int) -> list[Arrival]:
-        rate = LOAD * capacity(machines, prompt * mean, answer * mean) / (1.0 + (burst - 1.0) * _BURST / _PERIOD)
-        return [
-            Arrival(at, text(dice, length(dice, prompt, 6000)), length(dice, answer, 1000))
-            for at in poisson(dice, rate, count, burst=burst)
-        ]
-
-    return draw
-
-
-def tenants(*, prompt: int, answer: int) -> Callable[..., list[Arrival]]:
-    """Draw a modest tenant, who is counted, beside one who asks for as much at once as there is for a minute."""
-
-    def draw(dice: Random, machines: Sequence[Machine], count: int) -> list[Arrival]:
-        rate = capacity(machines, prompt, answer)
-        flood = [Arrival(5.0, text(dice, prompt), answer, "greedy", counted=False) for _ in range(round(60 * rate))]
-        modest = [Arrival(at, text(dice, prompt), answer, "modest") for at in poisson(dice, 0.3 * rate, count)]
-        return sorted([*flood, *modest])
-
-    return draw
-
-
-def shared(*, beginnings: int, beginning: int, rest: int, answer: int) -> Callable[..., list[Arrival]]:
-    """Draw requests that begin like others: the k-th of the *beginnings* is as popular as 1/k (Zipf)."""
-
-    def draw(dice: Random, machines: Sequence[Machine], count: int) -> list[Arrival]:
-        heads = [text(dice, beginning) for _ in range(beginnings)]
-        popular = [1.0 / rank for rank in range(1, beginnings + 1)]
-        rate = LOAD * capacity(machines, beginning * 0.4 + rest, answer)  # as if six in ten were held somewhere
-        return [
-            Arrival(at, dice.choices(heads, popular)[0] + text(dice, rest), answer) for at in poisson(dice, rate, count)
-        ]
-
-    return draw
+SINGLE = (
+    Workload("even, short", "3 equal machines, prompts of 200 tokens, answers of 64", EVEN, "c", Strangers(_SHORT)),
+    Workload("even, mixed", "lengths log-normal, sigma 1.2", EVEN, "c", Strangers(_MIXED)),
+    Workload("uneven", "speeds 1:2:8, lengths log-normal, sigma 0.8", UNEVEN, "1x", Strangers(_USUAL)),
+    Workload(
+        "uneven, shared", "speeds 1:2:8, 12 system prompts of 1500 tokens (Zipf)", UNEVEN, "1x",
+        Shared(beginnings=12, beginning=1500, rest=100, answer=64),
+    ),
+    Workload(
+        "uneven, bursts", "speeds 1:2:8, in 10 s of 60 five times as many", UNEVEN, "1x", Strangers(_USUAL, burst=5.0),
+    ),
+    Workload(
+        "chats", "5 turns behind 4 system prompts (Zipf), each some time after the answer before", EVEN, "c",
+        Chats(turns=5, system=800, turn=150, answer=64),
+    ),
+    Workload(
+        "documents", "8 documents of 4000 tokens (Zipf), 16k tokens of memory each", EVEN, "c",
+        Shared(beginnings=8, beginning=4000, rest=50, answer=64),
+    ),
+    Workload(
+        "slow link", "one of 3 is 0.8 s away", (*EVEN[:2], replace(EVEN[2], rtt=0.8)), "c", Strangers(_USUAL),
+    ),
+    Workload(
+        "grey failure", "one of 3 is a fifth slower", (*EVEN[:2], EVEN[2].times(0.8, "c")), "c", Strangers(_USUAL),
+    ),
+    Workload(
+        "lapses", "one of 3 writes a fifth of its answers five times as slowly",
+        (*EVEN[:2], replace(EVEN[2], lapses=0.2)), "c", Strangers(_USUAL),
+    ),
+    Workload(
+        "black hole", "one of 4 fails within 2 ms", (*EVEN, Machine("x", fails=True)), "x", Strangers(_USUAL),
+    ),
+    Workload(
+        "death", "one of 3 is down from second 60 to 90", (*EVEN[:2], replace(EVEN[2], dies=60.0, returns=90.0)), "c",
+        Strangers(_USUAL),
+    ),
+    Workload(
+        "death, other weights", "one of 3 is gone from second 60 on, and no other can go on with its answers",
+        (*EVEN[:2], replace(EVEN[2], dies=60.0, weights="others")), "c", Strangers(_USUAL),
+    ),
+    Workload(
+        "join", "a fourth machine joins at second 60", (*EVEN, replace(EVEN[0], name="d", joins=60.0)), "d",
+        Strangers(_USUAL), load=0.9,
+    ),
+    Workload(
+        "greedy tenant", "a modest one at 0.3 beside one who floods; times are the modest one's", EVEN, "c",
+        Tenants(Lengths(300, 64)), load=0.3,
+    ),
+    Workload(
+        "impatient", "1.2 of what the machines can do, and nobody waits more than 5 s for a slot", EVEN, "c",
+        Strangers(_USUAL), load=1.2, patience=5.0,
+    ),
+)  # fmt: skip
 
 
-def chats(*, turns: int, system: int, turn: int, answer: int) -> Callable[..., list[Arrival]]:
-    """Draw conversations behind a few system prompts; each turn sends all before it, and comes some seconds later."""
+def rates(name: str, what: str, machines: tuple[Machine, ...], odd: str, draw: Draw) -> Iterable[Workload]:
+    """Yield one workload for each of the rates."""
+    for load in RATES:
+        yield Workload(f"{name} at {load:g}", what, machines, odd, draw, load, series=name, level=f"{load:g}")
 
-    def draw(dice: Random, machines: Sequence[Machine], count: int) -> list[Arrival]:
-        heads = [text(dice, system) for _ in range(4)]
-        rate = LOAD * capacity(machines, system * 0.2 + turn, answer) / turns
-        arrivals: list[Arrival] = []
-        for began in poisson(dice, rate, count // turns):
-            said, at = dice.choices(heads, [1.0, 1 / 2, 1 / 3, 1 / 4])[0], began
-            for _ in range(turns):
-                said += text(dice, turn)
-                arrivals.append(Arrival(at, said, answer))
-                at += 8.0 + dice.expovariate(1 / 6.0)
-        return sorted(arrivals)
 
-    return draw
+def crowds(name: str, what: str, machines: tuple[Machine, ...], odd: str, lengths: Lengths) -> Iterable[Workload]:
+    """Yield one closed loop for each of the sizes."""
+    for size in CROWDS:
+        draw = Crowd(size, lengths, THINK)
+        yield Workload(f"{name}, {size} clients", what, machines, odd, draw, series=name, level=f"{size} clients")
 
 
 WORKLOADS = (
-    Workload("even, short", "3 equal machines, prompts of 200 tokens", EVEN, "c", plain(200, 64, sigma=0.0)),
-    Workload("even, mixed", "lengths log-normal, sigma 1.2", EVEN, "c", plain(300, 64, sigma=1.2)),
-    Workload("uneven", "speeds 1:2:8, sigma 0.8", UNEVEN, "1x", plain(300, 64, sigma=0.8)),
-    Workload(
-        "uneven, shared", "speeds 1:2:8, 12 system prompts of 1500 tokens", UNEVEN, "1x",
-        shared(beginnings=12, beginning=1500, rest=100, answer=64),
-    ),
-    Workload("uneven, bursts", "speeds 1:2:8, 10 s in 60 five times as many", UNEVEN, "1x",
-        plain(300, 64, sigma=0.8, burst=5.0)),
-    Workload("chats", "5 turns behind 4 system prompts", EVEN, "c", chats(turns=5, system=800, turn=150, answer=64)),
-    Workload(
-        "documents", "8 documents of 4000 tokens, 16k tokens of memory each", EVEN, "c",
-        shared(beginnings=8, beginning=4000, rest=50, answer=64),
-    ),
-    Workload("slow link", "one of 3 is 0.8 s away", (*EVEN[:2], replace(EVEN[2], rtt=0.8)), "c",
-        plain(300, 64, sigma=0.8)),
-    Workload("grey failure", "one of 3 is a fifth slower", (*EVEN[:2], EVEN[2].times(0.8, "c")), "c",
-        plain(300, 64, sigma=0.8)),
-    Workload("black hole", "one of 4 fails within 2 ms", (*EVEN, Machine("x", fails=True)), "x",
-        plain(300, 64, sigma=0.8)),
-    Workload("greedy tenant", "a modest one beside one who floods; figures are the modest one's", EVEN, "c",
-        tenants(prompt=300, answer=64)),
-    Workload("death", "one of 3 is down from second 60 to 90", (*EVEN[:2], replace(EVEN[2], dies=60.0, returns=90.0)),
-        "c", plain(300, 64, sigma=0.8)),
-)  # fmt: skip
+    *SINGLE,
+    *rates("even, open", "open loop, lengths log-normal, sigma 0.8", EVEN, "c", Strangers(_USUAL)),
+    *rates("uneven, open", "open loop, speeds 1:2:8", UNEVEN, "1x", Strangers(_USUAL)),
+    *crowds("even, closed", "closed loop, 5 s of thinking", EVEN, "c", _USUAL),
+    *crowds("uneven, closed", "closed loop, speeds 1:2:8", UNEVEN, "1x", _USUAL),
+)

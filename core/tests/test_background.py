@@ -52,3 +52,17 @@ async def test_cancelling_from_outside_passes_through() -> None:
         async with background():
             await anyio.sleep_forever()
     assert scope.cancelled_caught
+
+
+async def test_a_task_that_is_not_needed_to_be_cancelled_ends_by_itself() -> None:
+    """The block is left when it has ended."""
+    ended = False
+
+    async def end() -> None:
+        nonlocal ended
+        await anyio.sleep(0.01)
+        ended = True
+
+    async with background(needed=lambda: False) as tasks:
+        tasks.start_soon(end)
+    assert ended

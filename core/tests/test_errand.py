@@ -8,6 +8,7 @@ from swarmgate.errand import Errand, Patience
 from swarmgate.errors import (
     ContextExceeded,
     EngineError,
+    Hung,
     NoCandidate,
     PluginError,
     Starting,
@@ -216,6 +217,60 @@ async def test_whoever_keeps_failing_is_left_alone_and_comes_back_by_degrees() -
     assert trip.errand.route.decisions[-1].hindered == (("a", "broken"),)
     del trip.backends["b"]
     assert await trip.run() == "a"
+
+
+async def test_whoever_hangs_is_counted_apart() -> None:
+    """The route tells of those that were given up since they said nothing; to the request they failed like any."""
+    trip = Trip({"a": [Hung("a said nothing")], "b": [EngineError("no")], "c": []})
+    assert await trip.run() == "c"
+    assert (trip.errand.route.hung, trip.errand.route.attempts) == (1, 3)
+
+
+async def test_another_is_asked_beside_one_only_if_it_is_free_and_sound() -> None:
+    """And of those that are not, the decision tells why; where nobody is, nothing is decided."""
+    trip = Trip({"a": [], "busy": [], "broken": [], "b": []})
+    breaker = trip.errand.breakers.of("broken")
+    for _ in range(3):
+        breaker.begin()
+        breaker.end(anyio.current_time(), failed=True)
+    busy = next(place for place in trip.places() if place.name == "busy")
+    for _ in range(busy.card.slots):
+        trip.errand.tallies.begin(busy, trip.errand.demand, 0.0)
+    found = trip.errand.another("a")
+    assert found is not None
+    assert found[0].name == found[1].name == "b"
+    assert dict(trip.errand.route.decisions[-1].hindered) == {"a": "silent", "busy": "busy", "broken": "broken"}
+    assert trip.errand.route.hedged == 1
+    del trip.backends["b"]
+    assert trip.errand.another("a") is None
+    assert trip.errand.route.hedged == 1
+
+
+async def test_a_longer_way_to_the_silent_machine_is_no_other_place() -> None:
+    """It would be asked twice itself."""
+    trip = Trip({"near": [], "far": []})
+    ways = {"near": (("g",),), "far": (("h", "g"),)}
+
+    def places() -> tuple[Place, ...]:
+        return tuple(
+            Place(name, backend, ModelCard(name="m", paths=ways[name]), READY)
+            for name, backend in trip.backends.items()
+        )
+
+    assert Errand(Demand(model="m"), places, First(), Tallies(), PATIENCE).another("near") is None
+
+
+async def test_whoever_lost_to_another_has_failed_and_is_not_asked_again() -> None:
+    """Breaker and balancer learn of it, though the try was only stopped; for this request the place is spent."""
+    trip = Trip({"a": [], "b": []})
+    place, candidate = await trip.errand.choose()
+    with anyio.CancelScope() as scope, trip.errand.attempt(place, candidate) as attempt:
+        attempt.lost = True
+        scope.cancel()
+        await anyio.lowlevel.checkpoint()
+    assert trip.balancer.seen == [("a", True)]
+    assert trip.errand.breakers.of("a")._failed == 1
+    assert (await trip.errand.choose())[0].name == "b"
 
 
 async def test_outcomes_reach_the_breaker() -> None:

@@ -132,3 +132,10 @@ def test_what_json_cannot_hold_is_logged_all_the_same() -> None:
     structlog.get_logger("x").info("child.said", line="\ud800")
     structlog.get_logger("x").info("child.said", facts={object(): 1})
     assert [line["event"] for line in lines(out)] == ["child.said", "child.said"]
+
+
+def test_nobody_fails_because_the_log_is_closed() -> None:
+    """A line that cannot be written is lost, and that is all."""
+    configure("json", stream=(out := io.StringIO()))
+    out.close()
+    structlog.get_logger("swarmgate.crew").error("crew.mustered")

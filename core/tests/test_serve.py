@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import socket
 from asyncio import Transport
 from collections.abc import AsyncGenerator
@@ -213,3 +214,11 @@ async def test_an_open_door_is_warned_of(tmp_path: Path) -> None:
         assert gateway.url.startswith("http://127.0.0.1:")
     async with running(blueprint(tmp_path, listen="0.0.0.0:0", api_keys=("k",))) as gateway:
         assert not [said for said in gateway.said if isinstance(said, Warned)]
+
+
+async def test_what_is_there_when_it_opens_is_no_garbage(tmp_path: Path) -> None:
+    """The collector does not look it through while requests are answered, and does again afterwards."""
+    before = gc.get_freeze_count()
+    async with running(blueprint(tmp_path)):
+        assert gc.get_freeze_count() > before + 10_000
+    assert gc.get_freeze_count() < 10_000

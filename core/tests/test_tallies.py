@@ -186,3 +186,14 @@ def test_tokens_in_between_need_no_clock() -> None:
             timed += 1
     assert (timed, entry.written) == (3, 65)
     assert tallies.candidate(place(), 8).decode_rate == pytest.approx(10)
+
+
+def test_a_place_s_pace_is_known_once_it_has_read() -> None:
+    """Tokens a second and the seconds to begin, for the model of the attempt; before that the speed is 0."""
+    tallies = Tallies()
+    fresh = tallies.begin(place(), DEMAND, 0)
+    assert tallies.pace(fresh) == (0.0, 0.0)
+    tallies.read(fresh, 2.0)
+    rate, start = tallies.pace(tallies.begin(place(), DEMAND, 3))
+    assert (rate, start) == (pytest.approx(50.0), pytest.approx(0.0))
+    assert tallies.pace(tallies.begin(place(name="other"), DEMAND, 3)) == (0.0, 0.0)

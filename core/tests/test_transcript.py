@@ -66,6 +66,17 @@ def test_after_it_only_the_same_weights_may_go_on() -> None:
     assert not unprinted.accepts(place("b", fingerprint=""))
 
 
+def test_of_several_that_were_asked_the_one_that_writes_is_the_author() -> None:
+    """Whoever goes on must have its weights, not those of whoever was asked last."""
+    transcript = Transcript(ASK)
+    transcript.request_for(place("a"))
+    transcript.request_for(place("b", fingerprint="other"))
+    transcript.written_by(place("a"))
+    transcript.take(Delta(text="g", token_ids=(1,), seed=5))
+    assert transcript.accepts(place("c"))
+    assert not transcript.accepts(place("b", fingerprint="other"))
+
+
 def test_the_same_backend_is_waited_for_while_it_loads() -> None:
     """Its card may be empty until then."""
     transcript = begun(Delta(seed=5), Delta(text="g", token_ids=(1,)))

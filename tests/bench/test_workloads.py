@@ -1,52 +1,38 @@
 from __future__ import annotations
 
+import pickle
 from random import Random
 
 import pytest
-from virtual.nodes import CHARACTERS, Machine
-from virtual.workloads import WORKLOADS, Workload, capacity, poisson, text
+from virtual.workloads import CROWDS, RATES, WORKLOADS, Workload
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 def test_a_workload_is_drawn_from_its_seed(workload: Workload) -> None:
-    """The same seed gives the same requests, in the order of their coming; another one gives others."""
-    one, same, other = (workload.draw(Random(seed), workload.machines, 50) for seed in (1, 1, 2))
+    """The same seed gives the same requests, another one others; it travels to other processes as it is."""
+    one, same, other = (workload.draw.clients(Random(seed), workload.machines, 50, workload.load) for seed in (1, 1, 2))
     assert one == same != other
-    assert sum(arrival.counted for arrival in one) == 50
-    assert [arrival.at for arrival in one] == sorted(arrival.at for arrival in one)
-    assert all(arrival.prompt and arrival.tokens > 0 for arrival in one)
+    asked = [asked for client in one if client.counted for asked in client.requests]
+    assert len(asked) >= 48  # a crowd of six makes no 50
+    assert all(each.prompt and each.tokens > 0 and each.pause >= 0.0 for each in asked)
     assert workload.odd in {machine.name for machine in workload.machines}
+    assert pickle.loads(pickle.dumps(workload)) == workload  # noqa: S301 -- what was pickled a moment ago
 
 
 def test_names_are_told_apart() -> None:
-    """No two workloads have one name."""
+    """No two workloads have one name, nor two machines of one."""
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
+    for workload in WORKLOADS:
+        assert len({machine.name for machine in workload.machines}) == len(workload.machines)
 
 
-def test_shared_beginnings_are_shared() -> None:
-    """Of the prompts behind 12 system prompts no more than 12 beginnings come, and no two are equal."""
-    (shared,) = (workload for workload in WORKLOADS if workload.name == "uneven, shared")
-    prompts = [arrival.prompt for arrival in shared.draw(Random(1), shared.machines, 100)]
-    assert 1 < len({prompt[: 1500 * CHARACTERS] for prompt in prompts}) <= 12
-    assert len(set(prompts)) == 100
-
-
-def test_capacity_is_of_those_who_answer() -> None:
-    """The narrower of reading and writing bounds each machine; one that fails adds nothing."""
-    machine = Machine("a", prefill=100.0, decode=10.0, slots=1)
-    assert capacity([machine], 100, 1) == 1.0
-    assert capacity([machine, Machine("x", fails=True)], 1, 100) == pytest.approx(0.1)
-
-
-def test_bursts_are_denser() -> None:
-    """In the first ten of every sixty seconds so many times as many come."""
-    times = list(poisson(Random(1), 1.0, 2000, burst=5.0))
-    inside = sum(at % 60.0 < 10.0 for at in times)
-    assert 0.4 < inside / len(times) < 0.6
-
-
-def test_texts_have_their_length() -> None:
-    """In tokens of four characters, and begin like no other."""
-    dice = Random(1)
-    assert len(text(dice, 33)) == 33 * CHARACTERS
-    assert text(dice, 4)[:8] != text(dice, 4)[:8]
+def test_open_loops_go_from_little_to_too_much_and_closed_ones_from_few_to_many() -> None:
+    """Rates of 0.3 to 1.2 of what the machines can do, on equal and on different ones, and crowds of several sizes."""
+    levels = {
+        series: [workload for workload in WORKLOADS if workload.series == series]
+        for series in {workload.series for workload in WORKLOADS if workload.series}
+    }
+    assert set(levels) == {"even, open", "uneven, open", "even, closed", "uneven, closed"}
+    assert [workload.load for workload in levels["uneven, open"]] == list(RATES)
+    assert (RATES[0], RATES[-1]) == (0.3, 1.2)
+    assert [workload.level for workload in levels["even, closed"]] == [f"{size} clients" for size in CROWDS]

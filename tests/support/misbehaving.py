@@ -19,18 +19,23 @@ _WORDS = ("one ", "two ", "thrée ", "four")
 class Node(socketserver.ThreadingTCPServer):
     """A server that lists *models* and otherwise does as *conduct* says; *asked* counts what it was asked.
 
-    What it tells of each model besides its name is *meta*.
+    What it tells of each model besides its name is *meta*, of itself as a gateway, if it is one, *gateway*.  Looks
+    whether it lives, counted in *looks*, wait until *lives* is set, as does the list; with None they are answered as
+    *conduct* says.
     """
 
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, conduct: Conduct, models: tuple[str, ...]) -> None:
-        super().__init__(("127.0.0.1", 0), _Visitor)
+    def __init__(self, conduct: Conduct, models: tuple[str, ...], host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), _Visitor)
         self.conduct = conduct
         self.models = models
         self.meta: dict[str, Any] = {}
-        self.asked = 0
+        self.asked = self.looks = 0
+        self.gateway: dict[str, Any] | None = None
+        self.lives: threading.Event | None = threading.Event()
+        self.lives.set()
         self.left = threading.Event()
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -38,7 +43,7 @@ class Node(socketserver.ThreadingTCPServer):
     @property
     def url(self) -> str:
         """Return where it is."""
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"http://{self.server_address[0]}:{self.server_address[1]}"
 
 
 class _Visitor(socketserver.BaseRequestHandler):
@@ -49,8 +54,19 @@ class _Visitor(socketserver.BaseRequestHandler):
         try:
             path, headers, body = read_request(connection)
             if path == "/v1/models":
+                if node.lives is not None:
+                    node.lives.wait()
                 entries = [{"id": name, "object": "model", "meta": node.meta} for name in node.models]
-                send_document(connection, {"object": "list", "data": entries})
+                listing = {"object": "list", "data": entries}
+                send_document(connection, listing if node.gateway is None else {**listing, "gateway": node.gateway})
+                return
+            if path == "/livez":
+                node.looks += 1
+                if node.lives is not None:
+                    node.lives.wait()
+                    send_document(connection, {"detail": "Not Found"}, "404 Not Found")
+                else:
+                    node.conduct(node, connection, {})
                 return
             node.asked += 1
             node.headers.append(headers)
@@ -177,7 +193,14 @@ def no_done(node: Node, connection: socket.socket, _: dict[str, Any]) -> None:
 @contextmanager
 def a_node(conduct: Conduct = well, *models: str) -> Generator[Node]:
     """Run a server that does as *conduct* says with whatever it is asked of *models*."""
-    with Node(conduct, models or ("m",)) as node:
+    with serving(Node(conduct, models or ("m",))) as node:
+        yield node
+
+
+@contextmanager
+def serving(made: Node) -> Generator[Node]:
+    """Run the server *made*."""
+    with made as node:
         thread = threading.Thread(target=node.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

@@ -14,7 +14,8 @@ import msgspec
 class Visitor:
     """One request to an application, and what came of it.
 
-    *messages* are the ASGI messages in order.  Call :meth:`hang_up` to go away before the end.
+    *messages* are the ASGI messages in order, *asked* is how often the application wanted to hear one.
+    Call :meth:`hang_up` to go away before the end.
     """
 
     path: str = "/v1/chat/completions"
@@ -23,6 +24,7 @@ class Visitor:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     query: str = ""
     messages: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self._parts = list(self.body)
@@ -96,6 +98,7 @@ class Visitor:
         return bool(self.messages) and not self.messages[-1].get("more_body", True)
 
     async def _receive(self) -> dict[str, Any]:
+        self.asked += 1
         if self._parts:
             part = self._parts.pop(0)
             return {"type": "http.request", "body": part, "more_body": bool(self._parts)}
@@ -104,6 +107,8 @@ class Visitor:
 
     async def _send(self, message: dict[str, Any]) -> None:
         self.messages.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._gone.set()  # as the specification has it: after the response there is only a disconnect to receive
         self._news.set()
         self._news = anyio.Event()
         await anyio.lowlevel.checkpoint()

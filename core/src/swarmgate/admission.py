@@ -57,9 +57,13 @@ class Ticket:
 
 @dataclass(slots=True)
 class _Lane:
-    """What the line knows of one model; *service_seconds* is how long an answer takes, averaged."""
+    """What the line knows of one model; *service_seconds* is how long an answer takes, averaged.
+
+    *leader* is who goes in next, None where that has to be found out again.
+    """
 
     waiting: list[Ticket] = field(default_factory=list[Ticket])
+    leader: Ticket | None = None
     order: DeficitRoundRobin = field(default_factory=DeficitRoundRobin)
     inside: int = 0
     service_seconds: float = 0.0
@@ -96,11 +100,14 @@ class Line:
                 retry_after=wait,
             )
         lane.waiting.append(ticket)
+        lane.leader = None
 
     def leader(self, model: str) -> Ticket | None:
         """Return who goes in next, if anybody waits."""
         lane = self._lanes[model]
-        return lane.order.choose(lane.waiting) if lane.waiting else None
+        if lane.leader is None and lane.waiting:
+            lane.leader = lane.order.choose(lane.waiting)
+        return lane.leader
 
     def may_enter(self, ticket: Ticket, capacity: int) -> bool:
         """Return whether it is the turn of *ticket*, and there is room."""
@@ -111,6 +118,7 @@ class Line:
         lane = self._lanes[ticket.model]
         lane.order.serve(ticket, lane.waiting)
         lane.waiting.remove(ticket)
+        lane.leader = None
         lane.inside += 1
         ticket.inside = True
 
@@ -119,6 +127,7 @@ class Line:
         lane = self._lanes[ticket.model]
         if not ticket.inside:
             lane.waiting.remove(ticket)
+            lane.leader = None
         else:
             ticket.inside = False
             lane.inside -= 1
@@ -186,11 +195,17 @@ class Admission:
 
         """
         arrived = anyio.current_time()
-        self._line.arrive(ticket, capacity())
+        room = capacity()
+        self._line.arrive(ticket, room)
         entered = None
         try:
-            await self._wait(ticket, capacity, why)
-            entered = anyio.current_time()
+            if self._line.may_enter(ticket, room):
+                entered = arrived
+            else:
+                await self._wait(ticket, capacity, why)
+                entered = anyio.current_time()
+            self._line.enter(ticket)
+            self._ring(ticket.model)  # there may be room for the next as well
             yield entered - arrived
         finally:
             self._line.leave(ticket, seconds=None if entered is None else anyio.current_time() - entered)
@@ -199,7 +214,7 @@ class Admission:
     async def _wait(self, ticket: Ticket, capacity: Callable[[], int], why: Callable[[], Unavailable | None]) -> None:
         seconds = min(self.queue_seconds, math.inf if ticket.asker.seconds is None else ticket.asker.seconds)
         with anyio.move_on_after(seconds):
-            while not self._line.may_enter(ticket, capacity()):
+            while True:
                 leads = self._line.leader(ticket.model) is ticket
                 bell = self._bells[ticket] = anyio.Event()
                 try:
@@ -207,9 +222,8 @@ class Admission:
                         await bell.wait()
                 finally:
                     del self._bells[ticket]
-            self._line.enter(ticket)
-            self._ring(ticket.model)  # there may be room for the next as well
-            return
+                if self._line.may_enter(ticket, capacity()):
+                    return
         retry_after = self._line.retry_after(ticket.model, capacity())
         raise why() or Unavailable(
             f"no slot for {ticket.model!r} became free in {seconds:g} s", retry_after=retry_after

@@ -25,6 +25,7 @@ from swarmgate.dispatch import Dispatcher
 from swarmgate.errors import ConfigError, EngineError
 from swarmgate.federating import follow_gateways
 from swarmgate.findings import Findings, Signed
+from swarmgate.hedging import Budget
 from swarmgate.identity import Identity
 from swarmgate.joining import settle
 from swarmgate.knocking import Knocking
@@ -44,6 +45,7 @@ from swarmgate.parts import (
     PartContext,
     Slot,
 )
+from swarmgate.racing import Races
 from swarmgate.reaching import by_scheme
 from swarmgate.roster import Member, Placed
 from swarmgate.shadow import Shadow
@@ -113,6 +115,7 @@ class Assembly:
                 shadow=self.shadow,
                 resume_seconds=settings.resume_seconds,
                 breakers=Breakers(Tripping(failures=settings.breaker_failures)),
+                races=Races(seconds=settings.hedge_seconds, budget=Budget(settings.hedge_share)),
             )
         return self._dispatcher
 
@@ -244,6 +247,7 @@ async def assemble(
         )
         tasks.start_soon(assembly.loading.run)
         tasks.start_soon(_follow_crew, assembly.crew, assembly.loading)
+        tasks.start_soon(assembly.dispatcher.races.hedge)
         if settings.canary_seconds:
             tasks.start_soon(
                 partial(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -11,8 +11,8 @@ from anyio.abc import TaskGroup
 
 
 @asynccontextmanager
-async def background() -> AsyncGenerator[TaskGroup]:
-    """Yield a group for tasks that are cancelled when the block is left.
+async def background(needed: Callable[[], bool] = lambda: True) -> AsyncGenerator[TaskGroup]:
+    """Yield a group for tasks that are cancelled when the block is left; unless *needed*, they are left to end.
 
     Unlike a bare task group it lets errors out as themselves: what the block raises, and what a
     task raises, unless several do.
@@ -25,7 +25,8 @@ async def background() -> AsyncGenerator[TaskGroup]:
             except Exception as error:  # noqa: BLE001  # leaves below, outside the group, which would wrap it
                 raised = error
             finally:
-                tasks.cancel_scope.cancel()
+                if needed():
+                    tasks.cancel_scope.cancel()
     except ExceptionGroup as group:
         raise _only(group) from None
     if raised is not None:

@@ -34,11 +34,12 @@ from swarmgate.chat import (
 from swarmgate.contracts import Backend, Balancer
 from swarmgate.errand import Errand, Patience, Route
 from swarmgate.errors import EngineError, RequestError, Starting, SwarmgateError
-from swarmgate.nouns import Demand, Health
+from swarmgate.nouns import Candidate, Demand, Health
 from swarmgate.passage import current_passage
 from swarmgate.pieces import Pieces, fetched
 from swarmgate.places import Place, capacity, named, serving, summary, why_not
 from swarmgate.prefixes import blocks_of
+from swarmgate.racing import Race, Races, Runner
 from swarmgate.roster import Answering
 from swarmgate.shadow import Shadow
 from swarmgate.tallies import Tallies
@@ -59,7 +60,7 @@ class Dispatcher:
 
     A request is given up after *failures* of them (whom it did not reach does not count), or if nobody is
     ready to go on with a begun answer for *resume_seconds*; one that has not begun waits as long as the queue
-    may last.  *shadow* is asked about every request and decides none.
+    may last.  *shadow* is asked about every request and decides none.  *races* are its answers that have not begun.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Dispatcher:
         failures: int = 3,
         resume_seconds: float = 30.0,
         breakers: Breakers | None = None,
+        races: Races | None = None,
     ) -> None:
         self._backends = backends
         self._balancer = balancer
@@ -79,6 +81,7 @@ class Dispatcher:
         self._admission = admission or Admission()
         self._tallies = Tallies()
         self._breakers = breakers or Breakers()
+        self.races = races or Races()
         self._drained: set[str] = set()
         self._patience = Patience(
             failures=failures,
@@ -230,13 +233,21 @@ class Dispatcher:
         transcript = Transcript(request)
 
         async def fetch(send: Callable[[Delta], Awaitable[None]]) -> None:
-            while not transcript.finished:
-                place, candidate = await errand.choose(transcript.accepts, begun=transcript.begun)
+            race: Race | None = None
+
+            async def run(runner: Runner, candidate: Candidate) -> None:
+                place = runner.place
                 with errand.attempt(place, candidate, resumed=transcript.begun) as attempt:
+                    runner.attempt = attempt
                     errand.route.resumed += transcript.begun
                     async with place.backend.generate(transcript.request_for(place)) as deltas:
-                        async for delta in deltas:
-                            attempt.note(delta)
+                        async for said in deltas:
+                            attempt.note(said)
+                            delta = said if runner.leads or race is None else race.hears(runner, said)
+                            if delta is None:
+                                return
+                            if not transcript.begun:
+                                transcript.written_by(place)
                             news = transcript.take(delta)
                             attempt.finished = transcript.finished
                             if news is not None:
@@ -244,6 +255,14 @@ class Dispatcher:
                                 await send(news)
                     if not transcript.finished:
                         raise EngineError(f"backend {place.name!r} ended its answer without a finish")
+
+            while not transcript.finished:
+                place, candidate = await errand.choose(transcript.accepts, begun=transcript.begun)
+                if transcript.begun:
+                    await run(Runner(place, leads=True), candidate)
+                else:
+                    race = Race(self.races, errand, run, lambda: pieces.tasks)
+                    await race.decide(place, candidate)
 
         async with self._admitted(errand, asker, request.priority), fetched(fetch) as pieces:
             await pieces.first()

@@ -12,12 +12,13 @@ import anyio
 import msgspec
 import structlog
 
+from swarmgate.attempts import Attempt
 from swarmgate.breaker import Breakers
-from swarmgate.chat import Delta
 from swarmgate.contracts import Balancer
 from swarmgate.decisions import Decision, Hindrance
 from swarmgate.errors import (
     PASSING,
+    Hung,
     NoCandidate,
     PluginError,
     RequestError,
@@ -28,7 +29,7 @@ from swarmgate.errors import (
 from swarmgate.nouns import Candidate, Demand, Pick
 from swarmgate.places import Place
 from swarmgate.shadow import Shadow
-from swarmgate.tallies import Entry, Tallies
+from swarmgate.tallies import Tallies
 from swarmgate.ways import preferred
 
 T = TypeVar("T")
@@ -47,7 +48,8 @@ class Route:
 
     *model* is the card's name, whatever alias was asked for; *worker* is the backend that
     answered last, or the node behind it; *attempts* counts the backends asked, *resumed* how often a begun answer was
-    carried on; *reason* is the last failure on the way.  *decisions* are one for each attempt, in
+    carried on, *hung* how often a backend was given up because it said nothing, *hedged* how often another was asked
+    beside it; *reason* is the last failure on the way.  *decisions* are one for each attempt, in
     order (the last 32), and one more if the request was given up because nobody was left to ask.
     """
 
@@ -55,6 +57,8 @@ class Route:
     worker: str = ""
     attempts: int = 0
     resumed: int = 0
+    hung: int = 0
+    hedged: int = 0
     queue_seconds: float = 0.0
     reason: str = ""
     decisions: list[Decision] = field(default_factory=list[Decision])
@@ -71,27 +75,6 @@ class Patience:
     seconds: float = 60.0
     resume_seconds: float = 30.0
     poll_seconds: float = 0.05
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One backend's try at a request; once *finished*, a failure changes nothing for the caller."""
-
-    tallies: Tallies
-    entry: Entry
-    finished: bool = False
-
-    def note(self, delta: Delta) -> None:
-        """Count what has come; the first token or text says that the prompt has been read."""
-        said = len(delta.token_ids) or bool(delta.text or delta.reasoning or delta.tool_calls)
-        if said and not self.entry.count(said):
-            self.tallies.wrote(self.entry, said, anyio.current_time())
-        if delta.finish is not None:
-            self.entry.length = (delta.usage.completion_tokens if delta.usage else 0) or self.entry.written
-
-    def answered(self) -> None:
-        """Count the prompt as read: the answer has come in one piece."""
-        self.tallies.read(self.entry, anyio.current_time())
 
 
 @dataclass(slots=True)
@@ -133,29 +116,17 @@ class Errand:
             SwarmgateError: the last failure, if nobody is left who could do better.
 
         """
+        now = anyio.current_time()
         if self._give_up_at == math.inf:
-            seconds = self.patience.resume_seconds if begun else self.patience.seconds
-            self._give_up_at = anyio.current_time() + seconds
+            self._give_up_at = now + (self.patience.resume_seconds if begun else self.patience.seconds)
         while True:
-            now = anyio.current_time()
-            able: dict[str, Place] = {}
-            hindered: dict[str, Hindrance] = {}
             places = self.places()
-            for place in places:
-                hindrance = self._hindrance(place, fits, now)
-                if hindrance is None:
-                    able[place.name] = place
-                else:
-                    hindered[place.name] = hindrance
-            best = {place.name for place in preferred(able.values(), relayed=self.relayed)}
-            hindered |= dict.fromkeys(able.keys() - best, "longer way")
-            able = {name: place for name, place in able.items() if name in best}
-            sound = {name: place for name, place in able.items() if self.breakers.of(name).admits(now)}
+            able, sound, hindered = self._sifted(places, fits, now)
             if sound:  # where all are broken, any of them is better than none
                 hindered |= dict.fromkeys(able.keys() - sound.keys(), "broken")
                 able = sound
             if able:
-                candidate = self._pick(able, hindered)
+                candidate = self._pick(able, hindered, now)
                 return able[candidate.name], candidate
             fitting = [place for place in places if hindered.get(place.name) in _PASSING_BY]
             if begun and self._comes_nearer(fitting):
@@ -166,6 +137,25 @@ class Errand:
                 self._decide(Decision(chosen="", reason=str(error), hindered=tuple(hindered.items())))
                 raise error
             await anyio.sleep(self.patience.poll_seconds)
+            now = anyio.current_time()
+
+    def another(self, asked: str) -> tuple[Place, Candidate] | None:
+        """Return whom to ask for the same beside the place called *asked*: one with a free slot, None if nobody has."""
+        now = anyio.current_time()
+        able, sound, hindered = self._sifted(self.places(), lambda _: True, now)
+        free = {
+            name: place
+            for name, place in sound.items()
+            if name != asked and self.tallies.in_flight(name) < max(place.card.slots, 1)
+        }
+        hindered |= dict.fromkeys(able.keys() - sound.keys(), "broken")
+        hindered |= dict.fromkeys(sound.keys() - free.keys(), "busy")
+        if not free:
+            return None
+        hindered[asked] = "silent"
+        candidate = self._pick(free, hindered, now)
+        self.route.hedged += 1
+        return free[candidate.name], candidate
 
     @contextmanager
     def attempt(self, place: Place, candidate: Candidate, *, resumed: bool = False) -> Generator[Attempt]:
@@ -186,6 +176,7 @@ class Errand:
             outcome = False
         except PASSING as error:
             failed = True
+            self.route.hung += isinstance(error, Hung)
             outcome = None if isinstance(error, Starting) else True  # whoever is being restarted says so by its health
             if attempt.finished:
                 self._note(place, error)
@@ -201,6 +192,9 @@ class Errand:
                 raise
             raise PluginError(f"backend {place.name!r} raised {type(error).__name__}: {error}") from error
         finally:
+            if attempt.lost:
+                failed = outcome = True
+                self._spent.add(place.name)
             now = anyio.current_time()
             self.tallies.end(attempt.entry, now, failed=failed)
             breaker.end(now, failed=outcome)
@@ -236,6 +230,23 @@ class Errand:
                 self._loaded[place.name] = place.health.progress
         return nearer
 
+    def _sifted(
+        self, places: Iterable[Place], fits: Callable[[Place], bool], now: float
+    ) -> tuple[dict[str, Place], dict[str, Place], dict[str, Hindrance]]:
+        """Return which of *places* can be asked, which of them are not broken either, and what hinders the others."""
+        able: list[Place] = []
+        hindered: dict[str, Hindrance] = {}
+        for place in places:
+            hindrance = self._hindrance(place, fits, now)
+            if hindrance is None:
+                able.append(place)
+            else:
+                hindered[place.name] = hindrance
+        best = {place.name: place for place in preferred(able, relayed=self.relayed)}
+        hindered |= {place.name: "longer way" for place in able if place.name not in best}
+        sound = {name: place for name, place in best.items() if self.breakers.of(name).admits(now)}
+        return best, sound, hindered
+
     def _hindrance(self, place: Place, fits: Callable[[Place], bool], now: float) -> Hindrance | None:
         """Return why *place* cannot be asked now, None if it can."""
         if place.health.ready and place.name in self._spent:
@@ -258,8 +269,7 @@ class Errand:
         refusals, last = self._refusals.get(name, (0, -math.inf))
         return now - last >= self.patience.poll_seconds * 2 ** min(refusals, _DOUBLINGS)
 
-    def _pick(self, able: dict[str, Place], hindered: dict[str, Hindrance]) -> Candidate:
-        now = anyio.current_time()
+    def _pick(self, able: dict[str, Place], hindered: dict[str, Hindrance], now: float) -> Candidate:
         candidates = [self._candidate(place, now) for place in able.values()]
         who = type(self.balancer).__name__
         try:

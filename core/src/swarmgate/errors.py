@@ -15,6 +15,7 @@
         * :exc:`NoCandidate` -- every backend that serves the model is out
     * :exc:`Unreachable` -- a node is known but no path to it can be opened (502)
     * :exc:`EngineError` -- a backend took the work and failed it (502)
+        * :exc:`Hung` -- it took the work and says nothing
     * :exc:`LoopDetected` -- a request goes in circles between gateways (508)
 
 Every class says which HTTP status, OpenAI ``type`` and ``code`` it becomes; only
@@ -139,6 +140,10 @@ class EngineError(SwarmgateError):
 
     status = 502
     code = "engine_error"
+
+
+class Hung(EngineError):
+    """A backend took the work, and nothing comes of it: it was given up, not heard of."""
 
 
 class LoopDetected(SwarmgateError):

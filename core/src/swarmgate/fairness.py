@@ -52,6 +52,8 @@ class DeficitRoundRobin:
 
     def choose(self, waiting: Sequence[AskedT]) -> AskedT:
         """Return who is next of *waiting*, which are not empty and in the order of their arrival."""
+        if len(waiting) == 1:
+            return waiting[0]
         heads = self._heads(waiting)
         ring = self._ring(list(heads))
         chosen = min(ring, key=lambda key: (self._rounds(key, heads[key]), ring.index(key)))
@@ -59,6 +61,10 @@ class DeficitRoundRobin:
 
     def serve(self, asked: AskedT, waiting: Sequence[AskedT]) -> None:
         """Take in *asked*, whom :meth:`choose` returned for the same *waiting*."""
+        if len(waiting) == 1:  # nobody is left, and who waits for nothing saves nothing
+            self._saved.clear()
+            self._turn = asked.key
+            return
         heads = self._heads(waiting)
         ring = self._ring(list(heads))
         rounds = self._rounds(asked.key, asked)

@@ -75,6 +75,8 @@ class Metrics:
         )
         self._retries = self._counter("gateway_retries", "Attempts after the first.", "model")
         self._resumes = self._counter("gateway_resumes", "Begun answers that went on elsewhere.", "trigger", "result")
+        self._hangs = self._counter("gateway_hangs", "Attempts given up because nothing came of them.", "model")
+        self._hedges = self._counter("gateway_hedges", "Attempts beside one that was silent for too long.", "model")
         self._truncated = self._counter("gateway_streams_truncated", "Streams that ended with an error.", "model")
 
     def __repr__(self) -> str:
@@ -98,11 +100,17 @@ class Metrics:
         self._requests.labels(route, model, str(code)).inc()
         self._duration.labels(route, model).observe(seconds)
 
-    def attempted(self, model: str, *, queue_seconds: float, attempts: int, resumed: int, failed: bool) -> None:
+    def attempted(
+        self, model: str, *, queue_seconds: float, attempts: int, resumed: int, hung: int, hedged: int, failed: bool
+    ) -> None:
         """Count what the dispatcher went through for one answer."""
         self._queued.labels(model).observe(queue_seconds)
         if attempts > 1:
             self._retries.labels(model).inc(attempts - 1)
+        if hung:
+            self._hangs.labels(model).inc(hung)
+        if hedged:
+            self._hedges.labels(model).inc(hedged)
         if resumed:
             self._resumes.labels("crash", "failed" if failed else "resumed").inc(resumed)
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Generic, Self, TypeVar
 
 import anyio
+from anyio.abc import TaskGroup
 
 from swarmgate.background import background
 from swarmgate.errors import EngineError
@@ -26,12 +27,31 @@ class Pieces(AsyncIterator[T], Generic[T]):
 
     def __init__(self) -> None:
         self._pieces: deque[T] = deque()
-        self._news, self._room = anyio.Event(), anyio.Event()
+        self._news: anyio.Event | None = None
+        self._room: anyio.Event | None = None
         self._error: Exception | None = None
         self._done = False
+        self._tasks: TaskGroup | None = None
+        self._shared = False
 
     def __repr__(self) -> str:
         return f"<Pieces {len(self._pieces)} waiting>"
+
+    @property
+    def tasks(self) -> TaskGroup | None:
+        """Return where the fetching runs, for what is to be done beside it; it ends when the context is left."""
+        self._shared = True
+        return self._tasks
+
+    @property
+    def working(self) -> bool:
+        """Return whether there may be something to cancel."""
+        return self._shared or not self._done
+
+    @property
+    def done(self) -> bool:
+        """Return whether the fetching has ended."""
+        return self._done
 
     def __aiter__(self) -> Self:
         return self
@@ -68,11 +88,16 @@ class Pieces(AsyncIterator[T], Generic[T]):
             self._error = error
         finally:
             self._done = True
-            self._news.set()
+            self._tell()
+
+    def attend(self, tasks: TaskGroup) -> None:
+        """Learn where the fetching runs."""
+        self._tasks = tasks
 
     def _take(self) -> T:
         piece = self._pieces.popleft()
-        self._room.set()
+        if self._room is not None:
+            self._room.set()
         return piece
 
     async def _put(self, piece: T) -> None:
@@ -80,7 +105,13 @@ class Pieces(AsyncIterator[T], Generic[T]):
             self._room = anyio.Event()
             await self._room.wait()
         self._pieces.append(piece)
-        self._news.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let the reader go on, if it waits."""
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     async def _wait(self) -> None:
         """Return when there is a piece, or will be none."""
@@ -93,6 +124,8 @@ class Pieces(AsyncIterator[T], Generic[T]):
 async def fetched(fetch: Callable[[Callable[[T], Awaitable[None]]], Awaitable[None]]) -> AsyncGenerator[Pieces[T]]:
     """Run *fetch*, which is given what to send its pieces with, until it is done or the context is left."""
     pieces = Pieces[T]()
-    async with background() as tasks:
+    # to cancel what has ended costs as much as several pieces
+    async with background(needed=lambda: pieces.working) as tasks:
+        pieces.attend(tasks)
         tasks.start_soon(pieces.fill, fetch)
         yield pieces

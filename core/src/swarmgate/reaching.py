@@ -12,8 +12,8 @@ from anyio.abc import TaskGroup
 from swarmgate.background import background
 from swarmgate.contracts import Transport
 from swarmgate.errors import Unreachable, WireError
+from swarmgate.eyeballs import HEAD_START, Race, Ranking
 from swarmgate.nouns import Endpoint, Offer, Way
-from swarmgate.racing import HEAD_START, Race, Ranking
 from swarmgate.swarm.peerids import public_key_of
 
 

@@ -179,6 +179,11 @@ class Tallies:
             if len(self._lengths) > _MODELS:
                 del self._lengths[next(iter(self._lengths))]
 
+    def pace(self, entry: Entry) -> tuple[float, float]:
+        """Return the tokens per second that the place of *entry* reads, 0 if unknown, and the seconds to begin."""
+        reading = self._tallies[entry.name].models[entry.model].reading
+        return reading.rate, reading.start
+
     def in_flight(self, name: str) -> int:
         """Return how many requests *name* has under way."""
         return self._tallies[name].in_flight if name in self._tallies else 0

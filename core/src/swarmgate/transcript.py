@@ -7,6 +7,8 @@ import msgspec
 from swarmgate.chat import Delta, GenerateRequest, Resume
 from swarmgate.places import Place
 
+_NO_NEWS = Delta()
+
 
 class Transcript:
     """Notes an answer as it passes, from however many engines."""
@@ -32,6 +34,10 @@ class Transcript:
             return asked
         self._resumed = True
         return msgspec.structs.replace(asked, resume=Resume(token_ids=tuple(self._ids), seed=self._seed or 0))
+
+    def written_by(self, place: Place) -> None:
+        """Note that of those that were asked for the whole answer *place* is writing it."""
+        self._author = place
 
     def accepts(self, place: Place) -> bool:
         """Return whether *place* can go on: anyone at first, later only one with the same weights."""
@@ -67,4 +73,4 @@ class Transcript:
                 delta = msgspec.structs.replace(
                     delta, usage=msgspec.structs.replace(delta.usage, completion_tokens=whole)
                 )
-        return delta if delta != Delta() else None
+        return delta if delta != _NO_NEWS else None

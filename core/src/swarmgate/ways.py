@@ -29,6 +29,8 @@ def passable(places: Sequence[Place], passage: Passage) -> tuple[Place, ...]:
         LoopDetected: there is none.
 
     """
+    if not passage.path:
+        return tuple(places)
     open_to_it = tuple(place for place in places if _open(place, passage))
     if not open_to_it:
         raise LoopDetected(
@@ -45,6 +47,8 @@ def preferred(places: Iterable[Place], *, relayed: bool = False) -> tuple[Place,
     gateway has *relayed* here goes only the shortest ways of all: those are what that gateway was told of.
     """
     able = ready(places)
+    if not any(place.card.paths for place in able):  # each computes by itself, and is a machine of its own
+        return able
     if relayed:
         shortest = min((_length(place) for place in able), default=0)
         able = tuple(place for place in able if _length(place) == shortest)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from swarmgate.chat import Delta, GenerateRequest, Usage
 from swarmgate.echo import EchoBackend, EchoOptions
-from swarmgate.errors import ContextExceeded, EngineError, RequestError
+from swarmgate.errors import ContextExceeded, EngineError, Hung, RequestError
 from swarmgate.http.app import application
 from swarmgate.http.door import Door
 from visitor import Visitor
@@ -151,11 +151,13 @@ async def test_silence_is_filled_with_comments(make_door: MakeDoor) -> None:
 
 
 async def test_a_whole_answer_is_not_pinged(make_door: MakeDoor) -> None:
-    """A document has no place for comments."""
+    """A document has no place for comments, and nobody is busy with not sending any."""
     backend = EchoBackend(EchoOptions(delay_seconds=0.05))
-    visitor = await Visitor(body=[chat()]).visit(application(make_door(backend, ping_seconds=0.01)))
+    visitor = Visitor(body=[chat()])
+    await visitor.visit(application(make_door(backend, ping_seconds=0.01)))
     assert b"ping" not in visitor.content
     assert visitor.json["usage"]["completion_tokens"] == 11
+    assert visitor.asked < 100
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -189,10 +191,28 @@ async def test_one_failed_choice_ends_them_all(make_door: MakeDoor) -> None:
 
 async def test_choices_are_written_at_the_same_time(make_door: MakeDoor) -> None:
     """All n answers begin before any has ended, each event with its index."""
-    visitor = await Visitor(body=[chat(n=3, stream=True)]).visit(application(make_door(EchoBackend())))
+
+    class Meeting(EchoBackend):
+        """Writes nothing before three answers have begun."""
+
+        def __init__(self) -> None:
+            super().__init__(EchoOptions(slots=3))
+            self.begun = 0
+            self.met = anyio.Event()
+
+        @asynccontextmanager
+        async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
+            self.begun += 1
+            if self.begun == 3:
+                self.met.set()
+            await self.met.wait()
+            async with super().generate(request) as deltas:
+                yield deltas
+
+    with anyio.fail_after(5):
+        visitor = await Visitor(body=[chat(n=3, stream=True)]).visit(application(make_door(Meeting())))
     indexes = [event["choices"][0]["index"] for event in visitor.events]
     assert sorted(indexes) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert set(indexes[:3]) == {0, 1, 2}
     whole = await Visitor(body=[chat(n=3)]).visit(application(make_door(EchoBackend())))
     assert [choice["index"] for choice in whole.json["choices"]] == [0, 1, 2]
     assert whole.json["usage"]["prompt_tokens"] == 11
@@ -290,3 +310,22 @@ async def test_a_stream_tells_at_its_end_how_often_it_was_carried_on(make_door: 
         application(make_door(Failing(EngineError("x"), words=1), EchoBackend()))
     )
     assert whole.answered["x-gateway-resumed"] == "1"
+
+
+async def test_backends_that_hang_are_counted(make_door: MakeDoor) -> None:
+    """An attempt that was given up since nothing came of it shows in the metrics, also where another one answered."""
+    door = make_door(Failing(Hung("b0 says nothing")), EchoBackend())
+    visitor = await Visitor(body=[chat()]).visit(application(door))
+    assert visitor.answered["x-gateway-attempts"] == "2"
+    text = (await door.metrics.text()).decode()
+    assert 'gateway_hangs_total{model="echo"} 1.0' in text
+    assert 'gateway_retries_total{model="echo"} 1.0' in text
+    assert "gateway_hedges_total{" not in text
+
+
+async def test_the_last_piece_and_the_end_go_out_together(make_door: MakeDoor) -> None:
+    """They come in one write where nothing is left to be waited for between them."""
+    visitor = await Visitor(body=[chat(stream=True)]).visit(application(make_door(EchoBackend())))
+    bodies = [message["body"] for message in visitor.messages if message["type"] == "http.response.body"]
+    assert b'"finish_reason":"stop"' in bodies[-1]
+    assert bodies[-1].endswith(b"data: [DONE]\n\n")

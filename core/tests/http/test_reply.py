@@ -81,3 +81,21 @@ async def test_a_stream_ends_with_the_final_numbers() -> None:
     await reply.write(b"data: 2\n\n", last=True)
     assert sent.told["x-gateway-resumed"] == "0"
     assert sent[-1]["body"] == (b": x-gateway-attempts=2 x-gateway-resumed=1 x-gateway-worker=b2\n\ndata: 2\n\n")
+
+
+async def test_comments_are_for_streams_under_way() -> None:
+    """A stream may have one before its first piece; a document has no place for one, nor has what is over."""
+    sent = Sent()
+    reply = Reply(sent, Visit(id="r"))
+    await reply.ping()
+    assert sent == []
+    reply.streams = True
+    await reply.ping()
+    await reply.write(b"data: 1\n\n", last=True)
+    await reply.ping()
+    assert [message.get("body") for message in sent] == [None, b": ping\n\n", b"data: 1\n\n"]
+    refused = Reply(sent := Sent(), Visit(id="r"))
+    refused.streams = True
+    await refused.document(b"{}")
+    await refused.ping()
+    assert [message.get("body") for message in sent] == [None, b"{}"]

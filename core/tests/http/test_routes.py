@@ -114,7 +114,7 @@ async def test_gateways_learn_the_ways_to_a_model(make_door: MakeDoor) -> None:
     app = application(make_door(EchoBackend(EchoOptions(slots=3)), EchoBackend(EchoOptions(slots=4))))
     plain = (await get(app, "/v1/models")).json
     told = (await Visitor(path="/v1/models", method="GET", headers={"X-Gateway-Path": "a"}).visit(app)).json
-    assert plain["gateway"] == told["gateway"] == {"id": "unknown", "name": "unknown"}
+    assert plain["gateway"] == told["gateway"] == {"id": "unknown", "name": "unknown", "ping_seconds": 15.0}
     assert "paths" not in plain["data"][0]["meta"]
     assert told["data"][0]["meta"]["paths"] == [["unknown"]]
     for listed in (plain, told):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from misbehaving import (
     Conduct,
     a_node,
+    begin_stream,
     break_off,
     busy,
+    chunk,
     end_early,
     fail_after_two,
     fail_fast,
@@ -27,6 +30,7 @@ from structlog.testing import capture_logs
 from swarmgate.api import (
     ConfigError,
     EngineError,
+    Hung,
     NodeId,
     Passage,
     Resume,
@@ -216,3 +220,81 @@ async def test_balancers_learn_the_server_s_weight(options: dict[str, float], ex
         async with asking(node.url, **options) as backend:
             (card,) = backend.models()
     assert weight(a_candidate(labels=card.labels)) == expected
+
+
+def begin_and_hang(node: Any, connection: Any, asked: object) -> None:
+    """Say one word, and nothing more."""
+    begin_stream(connection)
+    connection.sendall(chunk("one "))
+    hang(node, connection, {})
+
+
+@pytest.mark.parametrize("conduct", [hang, begin_and_hang])
+async def test_a_server_that_worked_and_now_hangs_is_given_up(conduct: Conduct) -> None:
+    """It had answered looks while it worked; now it answers nothing, and the request ends before its patience does."""
+    with a_node(conduct) as node:
+        async with asking(node.url, silence_seconds=0.1, sign_seconds=0.2) as backend:
+            with anyio.move_on_after(0.5):
+                await write(backend, a_request())  # silent, and answers looks: left alone
+            assert node.looks > 1
+            node.lives = threading.Event()
+            with anyio.fail_after(10), capture_logs() as logs, pytest.raises(Hung, match="does not answer otherwise"):
+                await write(backend, a_request())
+            node.lives.set()
+    assert "openai.hangs" in [entry["event"] for entry in logs]
+
+
+async def test_a_server_that_computes_in_silence_is_left_alone() -> None:
+    """It answers looks, however long it takes: the request waits, and is answered."""
+    over = threading.Event()
+
+    def compute(node: Any, connection: Any, asked: Any) -> None:
+        over.wait(10)
+        well(node, connection, asked)
+
+    with a_node(compute) as node:
+        async with (
+            asking(node.url, silence_seconds=0.02, sign_seconds=0.5) as backend,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def finish() -> None:
+                await until(lambda: node.looks >= 6)
+                over.set()
+
+            tasks.start_soon(finish)
+            assert (await write(backend, a_request())).text == "one two thrée four"
+            assert backend.health().ready
+
+
+async def test_a_server_that_does_one_thing_at_a_time_is_left_alone() -> None:
+    """It answers no look while it computes, and never did: that says nothing, and its request is answered."""
+    over = threading.Event()
+
+    def compute(node: Any, connection: Any, asked: Any) -> None:
+        node.lives = lives = threading.Event()
+        over.wait(10)
+        well(node, connection, asked)
+        lives.set()
+
+    with a_node(compute) as node:
+        options = {"silence_seconds": 0.02, "sign_seconds": 0.05}
+        async with asking(node.url, **options) as backend, anyio.create_task_group() as tasks:
+
+            async def finish() -> None:
+                await until(lambda: node.looks >= 6)
+                over.set()
+
+            tasks.start_soon(finish)
+            assert (await write(backend, a_request())).text == "one two thrée four"
+
+
+async def test_a_gateway_that_stops_pinging_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how long its streams are silent at most; one that is for longer will bring nothing more."""
+    monkeypatch.setattr("swarmgate_backend_openai.liveness._GRACE_SECONDS", 0.1)
+    with a_node(begin_and_hang) as node:
+        node.gateway = {"id": "g", "name": "first", "ping_seconds": 0.05}
+        async with asking(node.url, silence_seconds=0) as backend:
+            with anyio.fail_after(10), pytest.raises(Hung, match=r"fell silent .* within 0\.2 s"):
+                await write(backend, a_request())
+    assert node.looks == 0

@@ -45,6 +45,10 @@ class Settings(Options, frozen=True):
     breaker_failures: Annotated[int, Meta(ge=0)] = 3
     #: Seconds after which an idle node elsewhere is asked for one token, to see whether it still answers; 0: never.
     canary_seconds: Annotated[float, Meta(ge=0)] = 60.0
+    #: Seconds of silence, beyond what a node's speed explains, after which a free one is asked beside it; 0: never.
+    hedge_seconds: Annotated[float, Meta(ge=0)] = 30.0
+    #: Most of the requests that may be asked twice in that way, as a share.
+    hedge_share: Annotated[float, Meta(ge=0, le=1)] = 0.05
     #: Where models go that do not say so themselves: here if they fit and else split, here in any case, or split.
     placement: Placement = "auto"
     #: Most of this machine's memory that models may take together, in megabytes (1,048,576 bytes); unset: what is free.

@@ -11,7 +11,6 @@ from swarmgate.http.door import Door
 from swarmgate.http.reply import Reply
 from swarmgate.http.visit import current
 from swarmgate.http.wire.asked import Generating
-from swarmgate.http.wire.heading import PING
 
 
 class Answer:
@@ -24,6 +23,7 @@ class Answer:
         self._visit = current()
         self._began = anyio.current_time()
         self._first_at: float | None = None
+        self._last = b""
 
     def __repr__(self) -> str:
         return f"<Answer {self._visit.id} of {len(self._asked.requests)}>"
@@ -36,13 +36,10 @@ class Answer:
 
         """
         self._visit.routes = [Route() for _ in self._asked.requests]
+        self._reply.streams = self._asked.stream
         failed = False
         try:
-            async with anyio.create_task_group() as tasks:
-                if self._asked.stream:
-                    tasks.start_soon(self._ping)
-                await self._write_all()
-                tasks.cancel_scope.cancel()
+            await self._write_all()
         except Exception:
             failed = True
             raise
@@ -61,23 +58,26 @@ class Answer:
                     choices.start_soon(self._choice, index, request, self._visit.routes[index])
         end = asked.form.close()
         if asked.stream:
-            await self._reply.write(end, last=True)
+            await self._reply.write(self._last + end, last=True)
         else:
             await self._reply.document(end)
 
     async def _choice(self, index: int, request: GenerateRequest, route: Route) -> None:
         take, write = self._asked.form.take, self._reply.write
-        finished = False
+        finished, alone = False, len(self._asked.requests) == 1
         async with self._door.dispatcher.generate(request, route=route, asker=self._visit.asker) as deltas:
             async for delta in deltas:
-                events = b""
+                events: list[bytes] = []
                 for each in (delta, *deltas.ready()):  # what has come together goes out together
                     if self._first_at is None and (each.text or each.reasoning or each.tool_calls):
                         self._first_at = anyio.current_time()
                     finished = each.finish is not None
-                    events += take(index, each)
-                if events:
-                    await write(events)
+                    events.append(take(index, each))
+                piece = b"".join(events)
+                if finished and alone and deltas.done:
+                    self._last = piece  # the end follows at once: one write for both
+                elif piece:
+                    await write(piece)
         if not finished:
             raise EngineError("the answer ended before it was finished")
 
@@ -91,16 +91,6 @@ class Answer:
             case _:
                 return ""
 
-    async def _ping(self) -> None:
-        """Send a comment whenever nothing else was sent for a while."""
-        pause = self._door.limits.ping_seconds
-        silent_since = anyio.current_time()
-        while True:
-            silent_since = max(silent_since, self._reply.sent_at)
-            await anyio.sleep_until(silent_since + pause)
-            if self._reply.sent_at <= silent_since:
-                await self._reply.write(PING)
-
     def _count(self, *, failed: bool) -> None:
         visit, metrics = self._visit, self._door.metrics
         visit.usage = self._asked.form.usage
@@ -111,6 +101,8 @@ class Answer:
                     queue_seconds=route.queue_seconds,
                     attempts=route.attempts,
                     resumed=route.resumed,
+                    hung=route.hung,
+                    hedged=route.hedged,
                     failed=failed,
                 )
         if self._first_at is not None:

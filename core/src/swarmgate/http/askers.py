@@ -28,8 +28,11 @@ def asker_of(scope: Scope) -> Asker:
 def _seconds(scope: Scope) -> float | None:
     """Return what the client says it waits; None if it says nothing sensible."""
     for name in _PATIENCE:
+        said = header(scope, name)
+        if not said:
+            continue
         try:
-            seconds = float(header(scope, name))
+            seconds = float(said)
         except ValueError:
             continue
         if seconds > 0:  # which no NaN is

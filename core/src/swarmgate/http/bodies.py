@@ -13,7 +13,10 @@ class ClientGone(Exception):
 
 def header(scope: Scope, name: bytes) -> str:
     """Return the value of the header of that lower-case *name*, empty if there is none."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return ""
 
 
 async def body_of(scope: Scope, receive: Receive, *, limit: int) -> bytes:

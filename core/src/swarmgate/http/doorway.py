@@ -19,7 +19,6 @@ from swarmgate.metrics import Metrics
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-_log = structlog.get_logger("swarmgate.http")
 #: What the web's servers count a request as whose client did not wait for the answer.
 _GIVEN_UP = 499
 _UNKNOWN = "unknown"
@@ -33,6 +32,7 @@ class Doorway:
         self._app = app
         self._metrics = metrics
         self._records = records
+        self._log = structlog.get_logger("swarmgate.http").bind()  # once: each line else binds anew
 
     def __repr__(self) -> str:
         return f"<Doorway of {self._app!r}>"
@@ -82,5 +82,5 @@ class Doorway:
             facts |= {"prompt_tokens": visit.usage.prompt_tokens, "tokens": visit.usage.completion_tokens}
         if visit.fault:
             facts["reason"] = visit.fault
-        level = _log.debug if route in _OPEN_ROUTES else _log.info
+        level = self._log.debug if route in _OPEN_ROUTES else self._log.info
         level("http.answered", **facts)

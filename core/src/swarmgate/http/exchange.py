@@ -24,6 +24,8 @@ from swarmgate.http.wire.carrying import EXTENSIONS, TOKENS_HEADER
 from swarmgate.http.wire.reading import BodyT, ignored, listed, read
 from swarmgate.passage import HOPS_HEADER, PATH_HEADER, Passage, read_passage, travelling
 
+_HOPS, _PATH = HOPS_HEADER.lower().encode(), PATH_HEADER.lower().encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -64,7 +66,7 @@ class Exchange(Generic[BodyT]):
             await reply.fail(fault(error))
             return
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_hang_up, receive, tasks.cancel_scope)
+            tasks.start_soon(_attend, receive, reply, self._door.limits.ping_seconds, tasks.cancel_scope)
             try:
                 with self._door.interruptible(), travelling(passage):
                     await self._answer(content, _manner(scope), reply)
@@ -72,7 +74,8 @@ class Exchange(Generic[BodyT]):
                 if reply.begun:
                     self._door.metrics.truncated(current().model)
                 await reply.fail(fault(error))
-            tasks.cancel_scope.cancel()
+            if not reply.ended:  # else the server ends the other task: cancelling costs as much as several events
+                tasks.cancel_scope.cancel()
 
     async def _answer(self, content: bytes, manner: Manner, reply: Reply) -> None:
         body = read(content, self._kind)
@@ -88,15 +91,30 @@ def passage_of(scope: Scope) -> Passage:
         RequestError: its headers say nothing that a gateway would say.
 
     """
-    return read_passage(*(header(scope, name.lower().encode()) for name in (HOPS_HEADER, PATH_HEADER)))
+    return read_passage(header(scope, _HOPS), header(scope, _PATH))
 
 
 def _manner(scope: Scope) -> Manner:
     return Manner(session=header(scope, b"x-session-id"), tokens=header(scope, TOKENS_HEADER) == "1")
 
 
-async def _hang_up(receive: Receive, scope: anyio.CancelScope) -> None:
-    """Cancel *scope* when the client is gone: nobody is left to work for."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
+async def _attend(receive: Receive, reply: Reply, pause: float, scope: anyio.CancelScope) -> None:
+    """Tell the client that it waits whenever a stream was silent for *pause* seconds.
+
+    When it is gone, *scope* is cancelled: nobody is left to work for.  Both are one task's, since each task of
+    a request costs as much as several events.  It ends when the response has: an ASGI server tells of that
+    as it tells of a client that is gone.
+    """
+    silent_since = anyio.current_time()
+    while True:
+        with anyio.CancelScope(deadline=silent_since + pause):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            if not reply.ended:
+                scope.cancel()
+            return
+        if reply.sent_at > silent_since:
+            silent_since = reply.sent_at
+        else:
+            await reply.ping()
+            silent_since = anyio.current_time()

@@ -9,6 +9,7 @@ from litestar.types import Send
 
 from swarmgate.http.faults import Fault
 from swarmgate.http.visit import Visit
+from swarmgate.http.wire.heading import PING
 
 Header = tuple[bytes, bytes]
 
@@ -40,6 +41,8 @@ class Reply:
         self._turn = anyio.Lock(fast_acquire=True)
         #: When something was last sent, by the loop's clock.
         self.sent_at = 0.0
+        #: Whether this is a stream, which may have comments, also before its first piece.
+        self.streams = False
         #: Further headers of the response.
         self.extra: list[Header] = []
 
@@ -50,6 +53,11 @@ class Reply:
     def begun(self) -> bool:
         """Return whether the status is out, so that it cannot be chosen any more."""
         return self._begun
+
+    @property
+    def ended(self) -> bool:
+        """Return whether nothing more can be sent."""
+        return self._ended
 
     async def write(self, events: bytes, *, last: bool = False) -> None:
         """Send a piece of a stream, after the head if it is the first."""
@@ -64,8 +72,14 @@ class Reply:
                 events = self._news() + events
             await self._send({"type": "http.response.body", "body": events, "more_body": not last})
 
+    async def ping(self) -> None:
+        """Send a comment, if a stream is under way."""
+        if self.streams:
+            await self.write(PING)
+
     async def document(self, body: bytes, *, status: int = 200, headers: tuple[Header, ...] = ()) -> None:
         """Send a whole JSON document."""
+        self._ended = True  # a comment has no place in it
         await self._head(status, (_JSON, (b"content-length", b"%d" % len(body)), *headers))
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -103,7 +103,7 @@ def _model_routes(door: Door) -> list[HTTPRouteHandler]:
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
         relayed, placed = passage_of(request.scope).relayed, _placed(door)
         served = [_served(door, card, placed, relayed=relayed) for card in dispatcher.models()]
-        return json(models_json(served, door.node))
+        return json(models_json(served, door.node, ping_seconds=door.limits.ping_seconds))
 
     @route("/v1/models/{name:path}", http_method=READ)
     async def model(request: Request[Any, Any, Any]) -> Response[bytes]:

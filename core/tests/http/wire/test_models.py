@@ -35,7 +35,8 @@ def test_a_loading_model_says_so() -> None:
     """What is not known yet is left out; how far loading has come is not."""
     health = Health(ready=False, reason="loading", progress=0.5)
     found = msgspec.json.decode(
-        models_json([Served(ModelCard(name="m"), health)], Node(id=NodeId("n1"), name="first")), type=ModelList
+        models_json([Served(ModelCard(name="m"), health)], Node(id=NodeId("n1"), name="first"), ping_seconds=15),
+        type=ModelList,
     )
     assert found.data[0].meta.progress == 0.5
     assert found.data[0].meta.reason == "loading"
@@ -53,7 +54,7 @@ def test_a_loaded_model_says_where_it_lies() -> None:
     served = [
         Served(ModelCard(name=each.model), health, placed=each) for each, health in zip(placed, healths, strict=True)
     ]
-    found = msgspec.json.decode(models_json(served, Node(id=NodeId("n1"), name="first")))
+    found = msgspec.json.decode(models_json(served, Node(id=NodeId("n1"), name="first"), ping_seconds=15))
     lies, waits = (model["meta"] for model in found["data"])
     assert (lies["placement"], lies["plan"]) == ("local", "it fits")
     assert lies["places"] == [{"place": "here", "first_layer": 0, "last_layer": 31, "output": True, "bytes": 10}]

@@ -37,6 +37,10 @@ class OpenAIOptions(Options, frozen=True):
     first_seconds: Seconds | None = None
     #: Seconds of silence in the middle of an answer (a gateway that reads a prompt is never silent).
     idle_seconds: Seconds = 60.0
+    #: Seconds of silence after which the server is asked whether it lives, while it answers somebody; 0: never.
+    silence_seconds: Annotated[float, Meta(ge=0)] = 2.0
+    #: Seconds it may take to say that it lives; if it fails to, twice in a row, it is taken to hang.
+    sign_seconds: Seconds = 3.0
     #: Seconds between two looks at what the server has.
     refresh_seconds: Seconds = 5.0
     #: Seconds a look may take.

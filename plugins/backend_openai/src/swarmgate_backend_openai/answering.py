@@ -91,6 +91,11 @@ class _Chunk(msgspec.Struct):
     error: Any = None
 
 
+#: Made once: there is an event for every token.
+_decode = msgspec.json.Decoder(_Chunk).decode
+_NO_CHOICE, _NO_MESSAGE, _NO_TOKENS, _NO_NEWS = _Choice(), _Message(), _Told(), Delta()
+
+
 class AnswerReader:
     """Reads one answer of the server *who*."""
 
@@ -118,7 +123,7 @@ class AnswerReader:
         if data.strip() == _DONE:
             return self.end()
         try:
-            chunk = msgspec.json.decode(data, type=_Chunk)
+            chunk = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             found = data[:_SHOWN].decode("utf-8", "replace")
             raise EngineError(f"{self._who} sent garbage in an answer: {error}: {found!r}") from None
@@ -131,11 +136,15 @@ class AnswerReader:
                 completion_tokens=max(chunk.usage.completion_tokens, 0),
                 cached_tokens=max((details.cached_tokens if details else None) or 0, 0),
             )
-        choice = next((choice for choice in chunk.choices or () if choice.index == 0), None)
-        delta = _delta(choice or _Choice(), chunk.gateway or _Told())
-        if choice is not None and choice.finish_reason is not None:
+        choice = _NO_CHOICE
+        for each in chunk.choices or ():
+            if each.index == 0:
+                choice = each
+                break
+        if choice.finish_reason is not None:
             self._finish = _FINISHES.get(choice.finish_reason, "stop")
-        if delta == Delta():
+        delta = _delta(choice, chunk.gateway or _NO_TOKENS)
+        if delta == _NO_NEWS:
             return None
         self._pieces += len(delta.token_ids) or bool(delta.text or delta.reasoning or delta.tool_calls)
         return delta
@@ -154,12 +163,12 @@ class AnswerReader:
 
 
 def _delta(choice: _Choice, tokens: _Told) -> Delta:
-    message = choice.delta or _Message()
+    message = choice.delta or _NO_MESSAGE
     return Delta(
         text=message.content or choice.text or "",
         reasoning=message.reasoning_content or message.reasoning or "",
         token_ids=tuple(tokens.token_ids),
-        tool_calls=tuple(_call(call) for call in message.tool_calls or ()),
+        tool_calls=tuple(map(_call, message.tool_calls)) if message.tool_calls else (),
         logprobs=_logprobs(choice.logprobs) if choice.logprobs is not None else (),
         seed=tokens.seed,
     )

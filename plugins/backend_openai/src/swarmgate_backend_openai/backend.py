@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
@@ -10,7 +11,6 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-import aiohttp
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
@@ -42,26 +42,26 @@ from swarmgate_backend_openai import OpenAIOptions
 from swarmgate_backend_openai.address import base_of, name_of
 from swarmgate_backend_openai.answering import AnswerReader
 from swarmgate_backend_openai.asking import EMBEDDINGS, question, vectors_wanted
-from swarmgate_backend_openai.client import Client, ConnectionLost, open_client
+from swarmgate_backend_openai.client import Client, ConnectionLost, Stream, open_client
 from swarmgate_backend_openai.documents import read_text, read_tokens, read_vectors
 from swarmgate_backend_openai.events import EventReader
 from swarmgate_backend_openai.listing import Choosing, cards, foretold, read_listing, wanted
+from swarmgate_backend_openai.liveness import Liveness, pinged
 from swarmgate_backend_openai.standing import Standing
 
 _log = structlog.get_logger("swarmgate.backend_openai")
-#: So many looks in a row have to fail before requests that wait for an answer are given up.
-_MISSES = 2
 #: What is asked to be looked at at once is looked at after so many seconds: many may ask.
 _BREATH_SECONDS = 0.05
 _LONGEST_SESSION = 256
 
 
 class OpenAIBackend:
-    """Answers what the server behind *client* answers; *node* is this gateway."""
+    """Answers what the server behind *client* answers, whose *liveness* it watches; *node* is this gateway."""
 
-    def __init__(self, options: OpenAIOptions, client: Client, node: Node) -> None:
+    def __init__(self, options: OpenAIOptions, client: Client, liveness: Liveness, node: Node) -> None:
         self._options = options
         self._client = client
+        self._liveness = liveness
         self._node = node
         self._choosing = Choosing(
             me=node.id,
@@ -78,6 +78,7 @@ class OpenAIBackend:
         )
         self._due = anyio.Event()
         self._is_gateway = False
+        self._ping_seconds = 0.0
         self._told: bool | None = None
         self.looked = anyio.Event()
 
@@ -107,8 +108,8 @@ class OpenAIBackend:
         headers = self._headers(request.id, request.session)
         with self._noticing(card):
             async with (
-                self._client.stream(path, body, headers, seconds=self._first) as response,
-                aclosing(self._deltas(response)) as deltas,
+                self._client.stream(path, body, headers, seconds=self._patience(begun=False)) as stream,
+                aclosing(self._deltas(stream)) as deltas,
             ):
                 yield deltas
 
@@ -148,6 +149,26 @@ class OpenAIBackend:
                 await anyio.sleep(_BREATH_SECONDS)
             self._due = anyio.Event()
 
+    async def watch_silence(self) -> None:
+        """See to it that no request waits for a server that hangs, until cancelled."""
+        while True:
+            self._client.asked = anyio.Event()
+            pause = self._liveness.due()
+            if pause > 0:
+                with anyio.move_on_after(pause):
+                    await (self._client.asked.wait() if pause == math.inf else anyio.sleep_forever())
+                continue
+            self._liveness.looking()
+            headers = current_passage().onward(self._node.id)
+            found = await self._client.look(headers, seconds=self._options.sign_seconds)
+            hanging = self._liveness.looked(found)
+            if self._liveness.suspect:  # so that it gets nothing new, until a look is answered
+                self._lost(f"{self._client.who} does not say that it lives")
+            if hanging:
+                _log.warning("openai.hangs", node=self._choosing.node, requests=len(hanging))
+            for waiting in hanging:
+                self._client.give_up(waiting)
+
     async def _look(self) -> None:
         try:
             headers = current_passage().onward(self._node.id)
@@ -160,16 +181,16 @@ class OpenAIBackend:
         except Exception as error:  # noqa: BLE001 -- whatever a strange server provokes, others go on
             self._standing.missed(f"{self._client.who} could not be understood: {type(error).__name__}: {error}")
         else:
+            self._liveness.alive()
             gateway = listing.gateway
-            self._is_gateway = gateway is not None
+            self._is_gateway = self._liveness.always = gateway is not None
+            self._ping_seconds = gateway.ping_seconds if gateway is not None else 0.0
             if gateway is not None and gateway.name and not self._options.name:
                 self._choosing = msgspec.structs.replace(self._choosing, node=gateway.name)
             if gateway is not None and gateway.id == self._node.id:
                 self._standing.saw((), f"{self._client.who} is this gateway itself; take it off the list of nodes")
             else:
                 self._standing.saw(*cards(listing, self._choosing))
-        if self._standing.misses >= _MISSES:
-            self._client.interrupt()
         self._tell()
 
     def _tell(self) -> None:
@@ -187,24 +208,28 @@ class OpenAIBackend:
         first, idle = self._options.first_seconds, self._options.idle_seconds
         return min(first or idle, idle) if self._is_gateway else first
 
-    async def _deltas(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Delta]:
-        events, answer = EventReader(), AnswerReader(self._client.who)
+    def _patience(self, *, begun: bool) -> float | None:
+        """Return how long the next bytes of a stream may take, None if as long as they like."""
+        return pinged(self._options.idle_seconds if begun else self._first, self._ping_seconds)
+
+    async def _deltas(self, stream: Stream) -> AsyncGenerator[Delta]:
+        events, reader = EventReader(), AnswerReader(self._client.who)
         begun = False
-        while not answer.done:
-            seconds = self._options.idle_seconds if begun else self._first
-            chunk = await self._client.chunk(response, seconds=seconds, first=not begun)
+        while not reader.done:
+            go_on = self._client.next if begun else self._client.first
+            chunk = await go_on(stream, seconds=self._patience(begun=begun))
             try:
                 found = events.feed(chunk) if chunk else events.close()
             except WireError as error:
                 raise EngineError(f"{self._client.who} sent garbage in an answer: {error}") from None
             for data in found:
-                delta = answer.take(data)
+                delta = reader.take(data)
                 if delta is not None:
                     begun = True
                     yield delta
-            if not chunk and not answer.done:
-                yield answer.end()
-        await self._client.tail(response)
+            if not chunk and not reader.done:
+                yield reader.end()
+        await self._client.tail(stream)
 
     @contextmanager
     def _noticing(self, card: ModelCard) -> Generator[None]:
@@ -212,13 +237,17 @@ class OpenAIBackend:
         try:
             yield
         except (Unreachable, ConnectionLost) as error:
-            self._standing.missed(str(error), looked=False)
-            self._tell()
-            self._due.set()
+            self._lost(str(error))
             raise
         except UnknownModel as error:  # it had it at the last look: others may still have it
             self._due.set()
             raise Unavailable(f"{self._client.who} has lost the model {card.name!r}: {error}") from None
+
+    def _lost(self, reason: str) -> None:
+        """Send nothing more there until a look, at once, has found that it is well."""
+        self._standing.missed(reason, looked=False)
+        self._tell()
+        self._due.set()
 
     async def _beside(self, path: str, card: ModelCard, body: Mapping[str, object]) -> bytes:
         with self._noticing(card):
@@ -253,10 +282,13 @@ async def open_backend(options: OpenAIOptions, node: Node) -> AsyncGenerator[Ope
     """
     base = base_of(options.url)
     key = await anyio.to_thread.run_sync(read_key, options)
-    async with open_client(base, name_of(base), key=key, connect_seconds=options.connect_seconds) as client:
-        backend = OpenAIBackend(options, client, node)
+    liveness = Liveness(silence=options.silence_seconds or None, clock=time.monotonic)
+    opened = open_client(base, name_of(base), key=key, connect_seconds=options.connect_seconds, liveness=liveness)
+    async with opened as client:
+        backend = OpenAIBackend(options, client, liveness, node)
         async with background() as tasks:
             tasks.start_soon(backend.watch)
+            tasks.start_soon(backend.watch_silence)
             with anyio.move_on_after(options.connect_seconds):
                 await backend.looked.wait()
             yield backend

@@ -17,10 +17,11 @@ _CONTEXTS = ("context_length", "max_model_len", "n_ctx", "n_ctx_train", "context
 
 
 class Gateway(msgspec.Struct, frozen=True):
-    """Who answers, if it is one of us."""
+    """Who answers, if it is one of us, and after how many seconds of silence its streams have a comment."""
 
     id: str
     name: str = ""
+    ping_seconds: float = 0.0
 
 
 class Model(msgspec.Struct):

@@ -24,24 +24,25 @@ class Standing:
         self._remember = remember
         self._refresh = refresh
         self._clock = clock
-        self._reason = "nobody has looked at it yet"
+        self._health = Health(ready=False, reason="nobody has looked at it yet")
         self._gone_since: float | None = None
         self._starting = 0
         self.misses = 0
 
     def __repr__(self) -> str:
-        return f"<Standing of {len(self._cards)} models, {self._reason or 'ready'}>"
+        return f"<Standing of {len(self._cards)} models, {self._health.reason or 'ready'}>"
 
     def saw(self, cards: tuple[ModelCard, ...], reason: str) -> None:
         """Note a look that found *cards*; *reason* says why none of them answers, if none does."""
         if cards != self._cards:
             self._cards = cards
-        self._reason, self._gone_since, self.misses = reason, None, 0
+        self._health = Health(ready=not reason, reason=reason)  # asked for several times in each request
+        self._gone_since, self.misses = None, 0
         self._starting = self._starting + 1 if reason else 0
 
     def missed(self, reason: str, *, looked: bool = True) -> None:
         """Note that the server did not do as it should, when *looked* at or when asked for something."""
-        self._reason = reason
+        self._health = Health(ready=not reason, reason=reason)
         self.misses += looked
         self._starting = 0
         if self._gone_since is None:
@@ -55,7 +56,7 @@ class Standing:
 
     def health(self) -> Health:
         """Return whether it could answer."""
-        return Health(ready=not self._reason, reason=self._reason)
+        return self._health
 
     def pause(self) -> float:
         """Return for how many seconds to leave it alone before the next look: longer after each that was no good.

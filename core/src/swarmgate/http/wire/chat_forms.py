@@ -30,8 +30,10 @@ class ChatChunks:
         opening = heading.opening("chat.completion.chunk")
         self._tally = Tally(choices, per_prompt=choices)
         self._fronts = [opening + b'{"index":%d,"delta":' % choice for choice in range(choices)]
+        self._texts = [front + b'{"content":' for front in self._fronts]
         self._close = b"]%b}\n\n" % (b',"usage":null' if include_usage else b"")
         self._plain = b',"logprobs":null,"finish_reason":null}' + self._close
+        self._after_text = b"}" + self._plain
         self._last = opening + b'],"usage":' if include_usage else b""
         self._begun = [False] * choices
         self._legacy = legacy
@@ -45,7 +47,7 @@ class ChatChunks:
         """Return the events for a piece: none, one, or two if it is the last and has text."""
         self._tally.take(choice, delta)
         if self._begun[choice] and delta.text and not (delta.reasoning or delta.tool_calls or delta.logprobs):
-            events = self._fronts[choice] + b'{"content":' + encode(delta.text) + b"}" + self._plain
+            events = self._texts[choice] + encode(delta.text) + self._after_text
         else:
             events = self._fragment(choice, delta)
         if delta.finish is not None:

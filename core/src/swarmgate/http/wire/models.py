@@ -69,10 +69,11 @@ class ModelDocument(Struct, kw_only=True):
 
 
 class GatewayDocument(Struct, kw_only=True):
-    """Which gateway answers: its opaque *id*, and its *name* for people."""
+    """Which gateway answers: its opaque *id*, its *name* for people, and how long its streams are silent at most."""
 
     id: str
     name: str
+    ping_seconds: float
 
 
 class ModelList(Struct, kw_only=True):
@@ -136,9 +137,9 @@ def model_json(served: Served) -> bytes:
     return encode(model_document(served))
 
 
-def models_json(models: list[Served], node: Node) -> bytes:
+def models_json(models: list[Served], node: Node, *, ping_seconds: float) -> bytes:
     """Return all *models* of the gateway *node* as JSON."""
-    gateway = GatewayDocument(id=node.id, name=node.name)
+    gateway = GatewayDocument(id=node.id, name=node.name, ping_seconds=ping_seconds)
     return encode(ModelList(data=[model_document(served) for served in models], gateway=gateway))
 
 

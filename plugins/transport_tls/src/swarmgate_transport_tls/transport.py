@@ -121,8 +121,7 @@ class TlsTransport:
                 wanted = self._listen or Endpoint("", DEFAULT_PORT)
                 frame = Listen(self._forwarder.next_id, wanted.host, wanted.port, any_port=self._listen is None)
                 try:
-                    with anyio.CancelScope(shield=True):  # or it would listen, and nobody would know
-                        held = await self._forwarder.hold(frame)
+                    held = await self._whole(frame)
                 except Unreachable as error:
                     raise Unreachable(
                         f"cannot listen on {wanted}: {error}; choose another address with listen (port 0 takes any)"
@@ -133,6 +132,13 @@ class TlsTransport:
                 self._log.info("transport.listening", address=str(found))
                 self._listening = held
             return self._listening
+
+    async def _whole(self, frame: Listen) -> Held:
+        """Ask for *frame* without being interrupted: else the child would listen, and nobody would know."""
+        held: list[Held] = []
+        with anyio.CancelScope(shield=True):
+            held.append(await self._forwarder.hold(frame))
+        return held[0]
 
 
 @asynccontextmanager

@@ -70,24 +70,31 @@ def test_the_authoritys_is_the_same_wherever_it_is_made() -> None:
         authority_key(CERTIFICATE)
 
 
-@given(at=st.integers(0, len(CERTIFICATE) - 1), bits=st.integers(1, 255))
-def test_one_that_was_changed_is_refused(at: int, bits: int) -> None:
-    """Wherever it was: with one error, whatever the parser says."""
-    changed = bytearray(CERTIFICATE)
-    changed[at] ^= bits
-    with pytest.raises(WireError):
-        examine(bytes(changed), AUTHORITY_KEY, now=NOW)
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # always the same words: no stranger fills a log by it
+def test_one_that_was_changed_is_refused() -> None:
+    """Whichever bit it was: with one error, whatever the parser says, and no warning that quotes it."""
+    authority = authority_certificate(AUTHORITY)
+    for whole, read in ((CERTIFICATE, lambda data: examine(data, AUTHORITY_KEY, now=NOW)), (authority, authority_key)):
+        for bit in range(8 * len(whole)):
+            with pytest.raises(WireError):
+                read(flipped(whole, bit))
 
 
-@given(at=st.integers(0, 400), bits=st.integers(1, 255), cut=st.integers(0, 400))
-def test_an_authoritys_that_was_changed_is_refused(at: int, bits: int, cut: int) -> None:
-    """Or it is whole."""
-    whole = authority_certificate(AUTHORITY)
-    changed = bytearray(whole)
-    changed[at % len(changed)] ^= bits
-    for wrong in (bytes(changed), whole[: min(cut, len(whole) - 1)]):
-        with pytest.raises(WireError):
-            authority_key(wrong)
+def test_one_that_was_cut_is_refused() -> None:
+    """Wherever; and one with something behind it."""
+    for whole in (CERTIFICATE, authority_certificate(AUTHORITY)):
+        for wrong in (*(whole[:end] for end in range(len(whole))), whole + b"x"):
+            with pytest.raises(WireError):
+                authority_key(wrong)
+            with pytest.raises(WireError):
+                examine(wrong, AUTHORITY_KEY, now=NOW)
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    """Return *data* with one bit changed."""
+    changed = bytearray(data)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
 
 
 @given(data=st.binary(max_size=300))

@@ -26,6 +26,8 @@ Role = Literal["owner", "node", "worker", "viewer"]
 LARGEST = 2048
 _AUTHORITY_SERIAL = 1
 _SERIAL_BITS = 127
+#: What stands between the signed part and the signature, DER: Ed25519 (RFC 8410, 3), and a bit string of 64 bytes.
+_ED25519_SIGNATURE = bytes.fromhex("300506032b6570034100")
 _BEGIN = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 #: RFC 5280, 4.1.2.5: for what has no well-defined end.
 _NEVER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
@@ -104,14 +106,14 @@ def _read(certificate: bytes, authority: bytes) -> tuple[Peer, float]:
     try:
         read = x509.load_der_x509_certificate(certificate)
         key = read.public_key()
-        names = {attribute.oid: str(attribute.value) for attribute in read.subject}
     except Exception as error:  # noqa: BLE001  # whatever a parser of other people's bytes raises
         raise WireError(f"a certificate cannot be read: {error}") from None
     if not isinstance(key, Ed25519PublicKey):
         raise WireError("a certificate is about no Ed25519 key")
     raw = key.public_bytes_raw()
-    if not _by(read, authority):
+    if not _by(certificate, read, authority):
         raise WireError("a certificate is not of this swarm's authority: is the token the same on both sides?")
+    names = {attribute.oid: str(attribute.value) for attribute in read.subject}  # with warnings, were they a stranger's
     role, peer = names.get(NameOID.ORGANIZATIONAL_UNIT_NAME, ""), peer_id(raw)
     if names.get(NameOID.COMMON_NAME) != peer or role not in get_args(Role):
         raise WireError("a certificate says who it is about in another way than this version understands")
@@ -135,17 +137,20 @@ def authority_key(certificate: bytes) -> bytes:
         key = read.public_key()
     except Exception as error:  # noqa: BLE001  # whatever a parser of other people's bytes raises
         raise WireError(f"a certificate cannot be read: {error}") from None
-    if not isinstance(key, Ed25519PublicKey) or not _by(read, key.public_bytes_raw()):
+    if not isinstance(key, Ed25519PublicKey) or not _by(certificate, read, key.public_bytes_raw()):
         raise WireError("an authority's certificate is not signed by itself")
     return key.public_bytes_raw()
 
 
-def _by(certificate: x509.Certificate, authority: bytes) -> bool:
+def _by(der: bytes, read: x509.Certificate, authority: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    # what stands outside of the signed part is not signed: were it free, a stranger could make other bytes of one
+    if not der.endswith(read.tbs_certificate_bytes + _ED25519_SIGNATURE + read.signature):
+        return False
     try:
-        Ed25519PublicKey.from_public_bytes(authority).verify(certificate.signature, certificate.tbs_certificate_bytes)
+        Ed25519PublicKey.from_public_bytes(authority).verify(read.signature, read.tbs_certificate_bytes)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -124,7 +124,7 @@ class House:
 async def ask(where: Endpoint, path: str, key: str = "", body: object = None) -> tuple[int, Any]:
     """Return the status and the document that *where* answers."""
     content = b"" if body is None else msgspec.json.encode(body)
-    head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     head += f"Content-Length: {len(content)}\r\n" + (f"Authorization: Bearer {key}\r\n" if key else "")
     async with await anyio.connect_tcp(where.host, where.port) as stream:
         await stream.send(head.encode() + b"\r\n" + content)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from swarmgate.errors import ConfigError
-from swarmgate.listening import dialled, is_here, leads_to, listen, only_here, url_of
+from swarmgate.listening import dialled, here, is_here, leads_to, listen, only_here, url_of
 from swarmgate.nouns import Endpoint
 
 pytestmark = pytest.mark.anyio
@@ -96,3 +96,12 @@ async def test_an_endpoint_of_ones_own_is_recognized() -> None:
         assert not leads_to((one, every), Endpoint("192.0.2.1", port_of_every))
         assert not leads_to((one, every), Endpoint("localhost", port))
         assert not leads_to((), Endpoint("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("10.0.0.5", "10.0.0.5"), ("worker.lan", "worker.lan")],  # noqa: S104
+)
+def test_this_machine_reaches_its_own_listener(host: str, near: str) -> None:
+    """What listens everywhere is reached by loopback; anything else where it listens."""
+    assert here(host) == near

@@ -3,12 +3,14 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
 from structlog.testing import capture_logs
-from swarmgate.api import GATEWAY, LLAMA_RPC, Discovery, Membership, MemoryLedger, Offer, Service
+from swarmgate.api import GATEWAY, LLAMA_RPC, Discovery, Membership, MemoryLedger, Offer, Service, keep_revocation
+from swarmgate.swarm.revoked import load, revoke
 from swarmgate.testing import DiscoveryContract, a_swarm
 from swarmgate.testing.streams import until
 from swarmgate_discovery_mdns.discovery import MdnsDiscovery
@@ -33,8 +35,21 @@ def offer_of(member: Membership, name: str = "w", service: Service = LLAMA_RPC, 
     return msgspec.structs.replace(made, **fields)
 
 
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path) -> None:
+    _FOLDERS.append(tmp_path)
+
+
+_FOLDERS: list[Path] = []
+
+
+def state_dir() -> Path:
+    """Return the folder of the test; none of those who share it is started twice."""
+    return _FOLDERS[-1]
+
+
 def discovery_of(member: Membership, *, lifetime_seconds: float = 120.0) -> MdnsDiscovery:
-    return MdnsDiscovery(member, interfaces=LOOPBACK, lifetime_seconds=lifetime_seconds)
+    return MdnsDiscovery(member, state_dir(), interfaces=LOOPBACK, lifetime_seconds=lifetime_seconds)
 
 
 @asynccontextmanager
@@ -218,3 +233,31 @@ async def an_announcement(txt: bytes) -> AsyncGenerator[None]:
         yield
     finally:
         await zeroconf.async_close()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    (tmp_path / "friend").mkdir()
+    return tmp_path / "friend"
+
+
+async def test_a_revocation_reaches_all_and_is_kept(tmp_path: Path, kept: Path) -> None:
+    """One owner revokes; another member hears it, lets go of the peer's offers, passes it on, and keeps it."""
+    owner, friend, late, out = a_swarm("owner", "node", "node", "worker")
+    async with a_member(owner), a_member(out, offer_of(out)):
+        ledger = MemoryLedger()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(MdnsDiscovery(friend, kept, interfaces=LOOPBACK).run, ledger)
+            await sees(ledger, lambda offers: len(offers) == 1)
+            await keep_revocation(tmp_path, owner, revoke(owner, out.id))
+            await sees(ledger, lambda offers: offers == ())
+            tasks.cancel_scope.cancel()
+    assert out.id in friend.revocations
+    assert await anyio.to_thread.run_sync(load, kept, owner) == [owner.revocations.entry(out.id)]
+    # the owner is gone by now: who was away hears it of the other one
+    heard = anyio.Event()
+    late.revocations.listen(lambda _: heard.set())
+    async with a_member(friend), a_member(late):
+        with anyio.fail_after(PATIENCE):
+            await heard.wait()
+    assert out.id in late.revocations

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import count
 
 import msgspec
-from swarmgate.api import GATEWAY, LLAMA_RPC, Offer, Replica
+from swarmgate.api import GATEWAY, LLAMA_RPC, Entry, Offer, Replica, sign_entry
 from swarmgate.testing import a_swarm
 from swarmgate_discovery_mdns.notices import Notices
 from swarmgate_discovery_mdns.txt import from_txt
@@ -14,7 +14,7 @@ OFFER = Offer(node=ME.id, service=LLAMA_RPC, name="w", addresses=("tls://x@h:1/s
 
 def notices(lifetime: float = 120.0) -> Notices:
     names = count()
-    return Notices(Replica(ME), lifetime_seconds=lifetime, draw=lambda: f"n{next(names)}")
+    return Notices(ME, Replica(ME), lifetime_seconds=lifetime, draw=lambda: f"n{next(names)}")
 
 
 def test_an_offer_is_announced_once_and_anew_in_time() -> None:
@@ -25,7 +25,8 @@ def test_an_offer_is_announced_once_and_anew_in_time() -> None:
     assert made.take([renewed], 20.0) == []
     assert made.next_renewal() == 40.0
     (again,) = made.take([renewed], 40.0)
-    assert (again.name, again.renew_at, again.last) == ("n0", 80.0, False)
+    assert (again.name, again.last) == ("n0", False)
+    assert made.next_renewal() == 80.0
 
 
 def test_a_change_does_not_wait() -> None:
@@ -53,7 +54,7 @@ def test_the_end_is_the_last_word() -> None:
 def test_what_our_role_forbids_is_refused_and_said() -> None:
     """A worker offers no gateway; the reason is kept for whoever logs it."""
     (worker,) = a_swarm("worker")
-    made = Notices(Replica(worker), lifetime_seconds=60.0, draw=lambda: "n")
+    made = Notices(worker, Replica(worker), lifetime_seconds=60.0, draw=lambda: "n")
     offer = msgspec.structs.replace(OFFER, node=worker.id, service=GATEWAY)
     assert made.take([offer], 0.0) == []
     assert "may not offer" in made.refused["w"]
@@ -63,5 +64,15 @@ def test_too_much_is_refused_and_said() -> None:
     """An offer with more labels than an entry holds is left out, and nothing else with it."""
     made = notices()
     large = msgspec.structs.replace(OFFER, name="large", labels={f"k{n}": "v" * 1000 for n in range(30)})
-    assert [notice.offer.name for notice in made.take([large, OFFER], 0.0)] == ["w"]
+    assert len(made.take([large, OFFER], 0.0)) == 1
     assert "large" in made.refused
+
+
+def test_each_revocation_is_announced_once_and_read_by_others() -> None:
+    """It has a name of its own; who hears it learns who is out, as an owner signed it."""
+    made, copy = notices(), Replica(OTHER)
+    entry = sign_entry(ME, Entry(kind="revoke", revoked=OTHER.id))
+    (told,) = made.revoked([entry], 0.0)
+    assert made.revoked([entry], 1.0) == []
+    ((heard, _),) = copy.receive(from_txt(told.txt), 0.0, direct=False).news
+    assert (heard.entry.revoked, heard.data) == (OTHER.id, entry)

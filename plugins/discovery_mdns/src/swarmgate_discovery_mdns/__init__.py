@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from msgspec import Meta
-from swarmgate.api import ConfigError, Discovery, Options, Part, PartContext, hookimpl
+from swarmgate.api import Discovery, Options, Part, PartContext, hookimpl
 
 
 class MdnsOptions(Options, frozen=True):
@@ -24,15 +24,16 @@ async def open_mdns(options: MdnsOptions, context: PartContext) -> AsyncGenerato
     """Open the discovery; it holds nothing until it runs."""
     from swarmgate_discovery_mdns.discovery import MdnsDiscovery
 
-    if context.membership is None:
-        raise ConfigError(
-            "discovery 'mdns' needs a token, so that strangers on the network are not taken for members: start with"
-            " --p2p (or --p2ptoken TOKEN), or remove mdns from the configuration"
-        )
-    yield MdnsDiscovery(context.membership, interfaces=options.interfaces, lifetime_seconds=options.lifetime_seconds)
+    yield MdnsDiscovery(
+        context.member("mdns"),
+        context.state_dir,
+        interfaces=options.interfaces,
+        lifetime_seconds=options.lifetime_seconds,
+    )
 
 
 @hookimpl
 def swarmgate_discovery() -> list[Part[Any, Discovery]]:
     """Offer ``mdns``."""
-    return [Part("mdns", "Members of the swarm on this LAN, by multicast DNS.", MdnsOptions, open_mdns)]
+    summary = "Members of the swarm on this LAN, by multicast DNS."
+    return [Part("mdns", summary, MdnsOptions, open_mdns, members_only=True)]

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -23,6 +24,7 @@ from swarmgate.api import (
     Service,
     WireError,
     background,
+    keep_revocation,
 )
 
 from swarmgate_discovery_mdns.network import Network, addresses_here
@@ -46,9 +48,15 @@ class MdnsDiscovery:
     """
 
     def __init__(
-        self, membership: Membership, *, interfaces: Sequence[str] = (), lifetime_seconds: float = 120.0
+        self,
+        membership: Membership,
+        state_dir: Path,
+        *,
+        interfaces: Sequence[str] = (),
+        lifetime_seconds: float = 120.0,
     ) -> None:
         self._membership = membership
+        self._state_dir = state_dir
         self._interfaces = tuple(interfaces)
         self._lifetime = lifetime_seconds
         self._log = structlog.get_logger("swarmgate.discovery_mdns")
@@ -114,13 +122,18 @@ class MdnsDiscovery:
     async def _post(self, ledger: Ledger, heard: Heard, stands: float) -> None:
         entry = heard.entry
         if entry.kind == "revoke":
-            self._membership.revocations.add(entry.revoked)
+            await keep_revocation(self._state_dir, self._membership, heard.data)
         elif entry.offer is not None and heard.peer.id != self._membership.id:
             offer = msgspec.structs.replace(entry.offer, lifetime=stands)
             await (ledger.post(offer) if entry.kind == "offer" else ledger.withdraw(offer))
 
     async def _announce(self, network: Network, replica: Replica, ledger: Ledger) -> None:
-        notices = Notices(replica, lifetime_seconds=self._lifetime, draw=lambda: secrets.token_hex(_NAME_BYTES))
+        notices = Notices(
+            self._membership,
+            replica,
+            lifetime_seconds=self._lifetime,
+            draw=lambda: secrets.token_hex(_NAME_BYTES),
+        )
         ours: dict[Service, tuple[Offer, ...]] = {}
         news = anyio.Event()
 
@@ -131,6 +144,7 @@ class MdnsDiscovery:
                     ours[service] = tuple(offer for offer in offers if offer.node == self._membership.id)
                     news.set()
 
+        forget = self._membership.revocations.listen(lambda _: news.set())
         try:
             async with background() as tasks:
                 for service in _SERVICES:
@@ -142,14 +156,15 @@ class MdnsDiscovery:
                     with anyio.move_on_after(None if renewal is None else renewal - time.monotonic()):
                         await news.wait()
         finally:
+            forget()
             with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
                 await self._tell(network, notices, [])
 
     async def _tell(self, network: Network, notices: Notices, offers: list[Offer]) -> None:
-        refused = dict(notices.refused)
+        refused, now = dict(notices.refused), time.monotonic()
         async with anyio.create_task_group() as tasks:
-            for notice in notices.take(offers, time.monotonic()):
+            for notice in (*notices.revoked(self._membership.revocations.entries, now), *notices.take(offers, now)):
                 tell = partial(network.announce, last=notice.last)
-                tasks.start_soon(tell, notice.name, notice.txt, notice.offer.addresses)
+                tasks.start_soon(tell, notice.name, notice.txt, notice.addresses)
         for name in notices.refused.keys() - refused.keys():
             self._log.warning("mdns.not_announced", offer=name, reason=notices.refused[name])

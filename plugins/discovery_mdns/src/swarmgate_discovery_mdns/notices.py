@@ -1,15 +1,15 @@
-"""What is announced of our own offers: when anew, when no more.  Pure.
+"""What is announced: of our own offers when anew, when no more; and who is revoked.  Pure.
 
 Each offer has a name drawn by lot, which tells nothing and lasts as long as the offer stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
-from swarmgate.api import NodeId, Offer, Replica, Service, WireError
+from swarmgate.api import Membership, NodeId, Offer, Replica, Service, WireError
 
 from swarmgate_discovery_mdns.txt import to_txt
 
@@ -20,13 +20,24 @@ _RENEWED_AFTER = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What stands, or is to stand, on the network: *txt* is the record's data; *last* says that it ends the offer."""
+    """What is to be announced under *name*: the record's data *txt*, and *addresses* that have a port for it.
+
+    *last* says that the name goes with it.
+    """
+
+    name: str
+    txt: bytes
+    addresses: tuple[str, ...] = ()
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An offer as it stands on the network."""
 
     name: str
     offer: Offer
-    txt: bytes
     renew_at: float
-    last: bool = False
 
 
 class Notices:
@@ -35,24 +46,33 @@ class Notices:
     *draw* gives fresh names.  *refused* says why offers are not announced, by their names.
     """
 
-    def __init__(self, replica: Replica, *, lifetime_seconds: float, draw: Callable[[], str]) -> None:
+    def __init__(
+        self, membership: Membership, replica: Replica, *, lifetime_seconds: float, draw: Callable[[], str]
+    ) -> None:
+        self._membership = membership
         self._replica = replica
         self._lifetime = lifetime_seconds
         self._draw = draw
-        self._standing: dict[_Key, Notice] = {}
+        self._standing: dict[_Key, Announced] = {}
+        self._revocations: set[bytes] = set()
         self.refused: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<Notices of {len(self._standing)} offers>"
 
-    @property
-    def standing(self) -> Mapping[_Key, Notice]:
-        """Return what is announced, by the offer's key."""
-        return self._standing
-
     def next_renewal(self) -> float | None:
         """Return when something has to be announced anew, None if nothing is announced."""
-        return min((notice.renew_at for notice in self._standing.values()), default=None)
+        return min((each.renew_at for each in self._standing.values()), default=None)
+
+    def revoked(self, entries: Iterable[bytes], now: float) -> list[Notice]:
+        """Return what is to be announced now that *entries*, signed by owners, say who is revoked.
+
+        Every member announces all it knows of, for as long as it runs: whoever joins, or was away, hears it of anybody.
+        """
+        fresh = [entry for entry in entries if entry not in self._revocations]
+        self._revocations.update(fresh)
+        told = [Replica(self._membership).enter(entry, now) for entry in fresh]
+        return [Notice(self._draw(), to_txt(message)) for message in told if message is not None]
 
     def take(self, offers: Iterable[Offer], now: float) -> list[Notice]:
         """Return what is to be announced now that we offer *offers*; the last notice of each that ended is among it."""
@@ -72,12 +92,16 @@ class Notices:
             return None
         self.refused.pop(offer.name, None)
         name = before.name if before is not None else self._draw()
-        self._standing[offer.key] = notice = Notice(name, offer, txt, now + self._lifetime * _RENEWED_AFTER)
-        return notice
+        self._standing[offer.key] = Announced(name, offer, now + self._lifetime * _RENEWED_AFTER)
+        return Notice(name, txt, offer.addresses)
 
     def _end(self, key: _Key, now: float) -> Notice:
         before = self._standing.pop(key)
-        return Notice(before.name, before.offer, to_txt(self._replica.withdraw(before.offer, now)), now, last=True)
+        try:
+            txt = to_txt(self._replica.withdraw(before.offer, now))
+        except WireError:  # we have been revoked, and nobody would believe it
+            txt = to_txt(b"")
+        return Notice(before.name, txt, before.offer.addresses, last=True)
 
 
 def _says(offer: Offer) -> tuple[object, ...]:

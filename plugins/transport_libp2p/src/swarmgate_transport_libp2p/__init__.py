@@ -48,14 +48,14 @@ async def open_dht(options: DhtOptions, context: PartContext) -> AsyncGenerator[
 def swarmgate_transport() -> list[Part[Any, Transport]]:
     """Offer ``p2p``."""
     summary = "Tunnels over libp2p, also to nodes that only a relay can reach."
-    return [Part("p2p", summary, P2pOptions, open_p2p, environ=HOST_ENVIRON)]
+    return [Part("p2p", summary, P2pOptions, open_p2p, environ=HOST_ENVIRON, members_only=True)]
 
 
 @hookimpl
 def swarmgate_ledger() -> list[Part[Any, Ledger]]:
     """Offer ``gossip``."""
     summary = "One book in all members' hands, kept alike by gossip."
-    return [Part("gossip", summary, GossipOptions, open_gossip, environ=HOST_ENVIRON)]
+    return [Part("gossip", summary, GossipOptions, open_gossip, environ=HOST_ENVIRON, members_only=True)]
 
 
 @hookimpl
@@ -63,4 +63,4 @@ def swarmgate_discovery() -> list[Part[Any, Discovery]]:
     """Offer ``dht``."""
     summary = "Finds members anywhere by a distributed hash table."
     environ = {**HOST_ENVIRON, "LOCALAI_P2P_DISABLE_DHT": "disable_dht"}
-    return [Part("dht", summary, DhtOptions, open_dht, environ=environ)]
+    return [Part("dht", summary, DhtOptions, open_dht, environ=environ, members_only=True)]

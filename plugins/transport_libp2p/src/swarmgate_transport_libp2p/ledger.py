@@ -150,7 +150,7 @@ class GossipLedger:
     async def _enter(self, heard: Heard, stands: float) -> None:
         entry = heard.entry
         if entry.offer is None:
-            self._membership.revocations.add(entry.revoked)
+            await keep_revocation(self._sidecar.state_dir, self._membership, heard.data)
         elif entry.kind == "end":
             await self._book.withdraw(entry.offer)
         else:
@@ -174,14 +174,14 @@ class GossipLedger:
         self._spread_revocation(peer)
 
     def _spread_revocation(self, peer: NodeId) -> None:
+        """Tell all others that *peer* is revoked, by the entry that says so."""
+        entry = self._membership.revocations.entry(peer)
         try:
-            if self._membership.role != "owner":
-                return  # an owner has told all; we pass on what it said
-            entry = sign_entry(self._membership, Entry(kind="revoke", revoked=peer))
-        except WireError as error:  # it is we who are revoked
-            self._log.error("ledger.no_member", reason=str(error))
+            message = self._replica.enter(entry, self._clock()) if entry else None
+        except WireError as error:  # its owner is revoked by now; whoever heard it before holds to it
+            self._log.warning("ledger.not_spread", node=peer, reason=str(error))
             return
-        if (message := self._replica.enter(entry, self._clock())) is not None:
+        if message is not None:
             self._sidecar.publish(message)
 
     async def _compare(self) -> None:

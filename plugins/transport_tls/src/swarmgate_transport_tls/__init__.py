@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from msgspec import Meta
-from swarmgate.api import Options, Part, PartContext, PluginError, Transport, hookimpl
+from swarmgate.api import Options, Part, PartContext, Transport, hookimpl
 
 
 class TlsOptions(Options, frozen=True):
@@ -27,19 +27,13 @@ async def open_tls(options: TlsOptions, context: PartContext) -> AsyncGenerator[
     """Open the transport: a child process carries the bytes.
 
     Raises:
-        PluginError: this node is in no swarm.
-        ConfigError: an option cannot be read; the message names it.
+        ConfigError: this node is in no swarm, or an option cannot be read; the message names it.
 
     """
-    if context.membership is None:
-        raise PluginError(
-            "the transport 'tls' needs a swarm, and this node is in none: give it a token (--token-file, --p2ptoken or "
-            "the variable TOKEN; `gateway token new` makes one)"
-        )
     from swarmgate_transport_tls.transport import open_transport
 
     async with open_transport(
-        context.membership, listen=options.listen, announce=options.announce, timeout_seconds=options.timeout_seconds
+        context.member("tls"), listen=options.listen, announce=options.announce, timeout_seconds=options.timeout_seconds
     ) as transport:
         yield transport
 
@@ -47,4 +41,4 @@ async def open_tls(options: TlsOptions, context: PartContext) -> AsyncGenerator[
 @hookimpl
 def swarmgate_transport() -> list[Part[Any, Transport]]:
     """Offer ``tls``."""
-    return [Part("tls", "TLS 1.3 tunnels between the members of a swarm.", TlsOptions, open_tls)]
+    return [Part("tls", "TLS 1.3 tunnels between the members of a swarm.", TlsOptions, open_tls, members_only=True)]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from libp2p_nodes import a_context_of, contact, sidecars, until
 from structlog.testing import capture_logs
-from swarmgate.api import GATEWAY, LLAMA_RPC, Ledger, Offer, Replica
+from swarmgate.api import GATEWAY, LLAMA_RPC, Ledger, Offer, Replica, keep_revocation
+from swarmgate.swarm.revoked import revoke
 from swarmgate.testing import LedgerContract, a_swarm, an_offer
 from swarmgate_transport_libp2p import open_gossip
 from swarmgate_transport_libp2p.ledger import GossipLedger
@@ -142,7 +143,7 @@ async def test_a_revocation_takes_offers_down_everywhere(tmp_path: Path) -> None
         ):
             await third.post(ours(worker))
             await until(lambda: bool(first.offers(LLAMA_RPC) and second.offers(LLAMA_RPC)))
-            owner.membership.revocations.add(worker.membership.id)
+            await keep_revocation(tmp_path, owner.membership, revoke(owner.membership, worker.membership.id))
             await until(lambda: not first.offers(LLAMA_RPC) and not second.offers(LLAMA_RPC))
             assert worker.membership.id in node.membership.revocations
             await until(lambda: worker.membership.id not in owner.connected)

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 from libp2p_nodes import PATIENCE, a_context_of, until
-from swarmgate.api import GATEWAY, Endpoint, PluginError, Transport, Unreachable
+from swarmgate.api import GATEWAY, ConfigError, Endpoint, Transport, Unreachable
 from swarmgate.testing import PluginContract, TransportContract, a_swarm
 from swarmgate.testing.streams import a_closed_port, an_echo, answers
 from swarmgate_transport_libp2p import open_p2p
@@ -170,6 +170,6 @@ async def test_without_a_swarm_the_remedy_is_named(tmp_path: Path) -> None:
     (member,) = a_swarm("owner")
     context = a_context_of(member, tmp_path)
     context.membership = None
-    with pytest.raises(PluginError, match="--p2ptoken"):
+    with pytest.raises(ConfigError, match="gateway run --p2p"):
         async with open_p2p(P2pOptions(), context):
             pass

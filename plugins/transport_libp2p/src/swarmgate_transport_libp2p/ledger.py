@@ -12,7 +12,7 @@ from typing import NamedTuple
 import anyio
 import msgspec
 import structlog
-from swarmgate.api import Entry, Heard, MemoryLedger, NodeId, Offer, Replica, Service, WireError, background, sign_entry
+from swarmgate.api import Heard, MemoryLedger, NodeId, Offer, Replica, Service, WireError, background, keep_revocation
 
 from swarmgate_transport_libp2p.addresses import SCHEME, read
 from swarmgate_transport_libp2p.messages import Channel

@@ -13,17 +13,13 @@ from swarmgate_transport_libp2p import kept
 from swarmgate_transport_libp2p.options import HostOptions
 from swarmgate_transport_libp2p.sidecar import Sidecar
 
-_REMEDY = (
-    "libp2p needs a swarm: give the gateway a token with --p2ptoken, --token-file or TOKEN, or make one with --p2p"
-)
-
 
 @asynccontextmanager
 async def open_sidecar(options: HostOptions, context: PartContext) -> AsyncGenerator[Sidecar]:
     """Yield the node's libp2p host: the one that an earlier part has opened, or else a new one.
 
     Raises:
-        PluginError: this node is in no swarm.
+        ConfigError: this node is in no swarm.
 
     """
     try:
@@ -35,9 +31,7 @@ async def open_sidecar(options: HostOptions, context: PartContext) -> AsyncGener
         _warn_of_ignored(options, shared.options)
         yield shared
         return
-    membership = context.membership
-    if membership is None:
-        raise PluginError(_REMEDY)
+    membership = context.member("libp2p")
     file = kept.file_in(context.state_dir, membership.authority)
     sidecar = Sidecar(membership, options, file, await anyio.to_thread.run_sync(kept.load, file))
     sidecar.bootstrap((*membership.bootstrap, *options.bootstrap_peers))

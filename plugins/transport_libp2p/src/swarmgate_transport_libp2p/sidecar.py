@@ -78,6 +78,8 @@ class Sidecar:
         #: Whether a ledger of ours spreads the offers, so that the discovery has not to.
         self.has_ledger = False
         self.keeper = kept.Keeper(file, known)
+        #: The node's own folder, for what a ledger has to keep.
+        self.state_dir = file.parent
         self._standing = Standing(known={NodeId(peer): at for peer, at in known.peers.items()})
         self._numbers = count(1)
         self._attendants = Attendants()

@@ -136,7 +136,7 @@ changelog: setup ## Show what the next release's notes would say
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --no-annotate --custom-compile-command 'make pins' $(PINS)
 pins: | $(OWN_UV) ## Write requirements/*.txt anew (PINS=--upgrade takes newer versions)
-	@$(COMPILE) $(PACKAGES:%=--no-emit-package %) --no-emit-package llama-cpp-python $(PYPROJECTS) -o requirements/runtime.txt
+	@$(COMPILE) $(PACKAGES:%=--no-emit-package %) --no-emit-package llama-cpp-python --no-emit-package fastecdsa $(PYPROJECTS) -o requirements/runtime.txt
 	@$(COMPILE) --group pyproject.toml:dev --constraints requirements/runtime.txt -o requirements/dev.txt
 	@for given in requirements/*.in; do $(COMPILE) --constraints requirements/runtime.txt \
 	  $$(grep -q '^# alone' $$given && echo --no-deps) $$given -o $${given%.in}.txt; done

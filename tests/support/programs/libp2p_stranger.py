@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+import swarmgate_transport_libp2p.child  # isort: skip  # noqa: F401  # before libp2p, which may lack a module
 import trio
 from libp2p import new_host
 from libp2p.crypto.ed25519 import create_new_key_pair

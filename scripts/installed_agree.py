@@ -1,7 +1,7 @@
 """Run ``uv pip check``, not minding what is left out on purpose.  Usage: python scripts/installed_agree.py UV.
 
-The checks must mean the same before and after the engine's long compile.  libp2p does without fastecdsa, which would have to
-be compiled, too (plugins/transport_libp2p/…/child/curves.py).
+The checks must mean the same before and after the engine's long compile.  libp2p does without fastecdsa, which would
+have to be compiled, too (plugins/transport_libp2p/…/child/curves.py).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 import pytest
+import swarmgate_transport_libp2p.child  # noqa: F401  # pyright: ignore[reportUnusedImport]  # before any test imports libp2p
 from libp2p_nodes import sidecars
 from swarmgate_transport_libp2p.sidecar import Sidecar
 

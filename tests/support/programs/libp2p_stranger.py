@@ -13,7 +13,8 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-import swarmgate_transport_libp2p.child  # isort: skip  # noqa: F401  # before libp2p, which may lack a module
+# first: libp2p may lack a module, for which this puts something
+import swarmgate_transport_libp2p.child  # isort: skip  # noqa: F401  # pyright: ignore[reportUnusedImport]
 import trio
 from libp2p import new_host
 from libp2p.crypto.ed25519 import create_new_key_pair

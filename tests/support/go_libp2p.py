@@ -70,7 +70,7 @@ class GoPeer:
                 await listener.serve(carry)
 
         self._tasks.start_soon(listen, await anyio.create_unix_listener(path))
-        await self._ask(_HANDLE, {1: Multiaddr(f"/unix{path}").to_bytes(), 2: protocol, 3: 0})
+        await self._ask(_HANDLE, {1: _unix(path), 2: protocol, 3: 0})
 
     async def subscribe(self, topic: str) -> None:
         subscribed = anyio.Event()
@@ -147,6 +147,11 @@ def _peer(raw: bytes) -> NodeId:
     return NodeId(base58.b58encode(raw).decode())
 
 
+def _unix(path: Path) -> bytes:
+    """Return the multiaddress of the Unix socket at *path* as Go reads it: with the first slash, which Python drops."""
+    return varint(400) + varint(len(bytes(path))) + bytes(path)
+
+
 def _cid(multihash: bytes) -> bytes:
     return b"\x01\x55" + multihash  # version 1, of raw bytes
 
@@ -163,8 +168,8 @@ async def a_go_peer(member: Membership) -> AsyncGenerator[GoPeer]:
         command = [str(daemon), "-listen", f"/unix{folder / 'control'}", "-id", str(folder / "key")]
         command += ["-hostAddrs", "/ip4/127.0.0.1/tcp/0", "-dhtServer", "-pubsub", "-natPortMap=false"]
         async with (
-            anyio.create_task_group() as tasks,
             await anyio.open_process(command, stdout=subprocess.PIPE, stderr=None) as it,
+            anyio.create_task_group() as tasks,
         ):
             try:
                 assert it.stdout

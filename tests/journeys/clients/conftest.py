@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import outsiders
 import pytest
 from live_gateway import LiveGateway, live_gateway
-from platformdirs import user_cache_path
 from tinygguf import write_bert
 
-ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = Path(__file__).parent / "scripts"
 CHAT, EMBEDDER = "local/smollm2", "tiny-bert"
 KEY = "open sesame"
@@ -53,25 +50,8 @@ def locked_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGat
 
 @pytest.fixture(scope="session")
 def python_with() -> Python:
-    """Give the Python of an environment made from ``requirements/clients-NAME.txt``, once per content of that file."""
-    own = ROOT / ".uv" / "bin" / "uv"
-    uv = str(own) if own.exists() else shutil.which("uv")
-    if uv is None:
-        pytest.skip("uv is not installed: run `make setup`")
-
-    def python(name: str) -> Path:
-        pins = ROOT / "requirements" / f"clients-{name}.txt"
-        digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
-        home = user_cache_path("swarmgate") / "clients" / f"{name}-{digest}"
-        if not (home / "complete").exists():
-            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", ">=3.11", home], check=True)
-            environ = {**os.environ, "VIRTUAL_ENV": str(home)}
-            install = [uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", pins]
-            subprocess.run(install, check=True, env=environ)
-            (home / "complete").touch()
-        return home / "bin" / "python"
-
-    return python
+    """Give the Python of an environment made from ``requirements/clients-NAME.txt``."""
+    return outsiders.python_with
 
 
 @pytest.fixture(scope="session")

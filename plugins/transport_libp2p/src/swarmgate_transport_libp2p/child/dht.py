@@ -87,7 +87,15 @@ class Seeker:
     async def _look(self, key: bytes) -> None:
         """Ask whoever is closest to *key*; not by the library's own look, which stops at what is known here."""
         store, ours = self._dht.provider_store, self._host.get_id()
-        found = {info.peer_id: info.addrs for info in store.get_providers(key)}
+        found: dict[Any, Any] = {}
+
+        def note(providers: list[Any], by: Any) -> None:
+            for info in providers:
+                if info.peer_id != ours:
+                    found[info.peer_id] = info.addrs
+                    self._told("debug", "dht_found", peer=str(info.peer_id), by=str(by))
+
+        note(store.get_providers(key), ours)
         try:
             closest: list[Any] = list(await self._dht.peer_routing.find_closest_peers_network(key))
         except Exception as error:  # noqa: BLE001  # whatever the library raises
@@ -101,15 +109,14 @@ class Seeker:
             except Exception as error:  # noqa: BLE001  # whatever the library raises
                 self._told("debug", "dht_failed", doing="asking for providers", reason=wires.told(error))
                 return
-            found.update({info.peer_id: info.addrs for info in answer[:_MOST_FOUND]})
+            note(answer[:_MOST_FOUND], peer_id)
 
         async with trio.open_nursery() as asking:
             for peer_id in closest[:_ASKED]:
                 if peer_id != ours:
                     asking.start_soon(ask, peer_id)
         for peer_id, addresses in list(found.items())[:_MOST_FOUND]:
-            if peer_id != ours:
-                self._found(NodeId(str(peer_id)), [str(each) for each in addresses])
+            self._found(NodeId(str(peer_id)), [str(each) for each in addresses])
 
     async def _provide(self, key: bytes) -> bool:
         try:

@@ -21,6 +21,10 @@ from swarmgate_transport_libp2p.child import hello, wires
 PATIENCE = 5.0
 #: The most connections whose peers have not shown themselves yet, and the most streams that wait on one of them.
 MOST_STRANGERS, MOST_WAITING = 64, 16
+#: How long the question who we are may wait for the hello, in seconds; go-libp2p, and nobody else, says no hello before
+#: that is answered or refused.
+_IDENTIFY_PATIENCE = 1.0
+_IDENTIFY = "/ipfs/id/1.0.0"
 #: How often it is looked whether somebody's certificate has ended, in seconds.
 _EXAMINED = 30.0
 _MOST_COMMANDS = 16
@@ -172,6 +176,19 @@ class Gate:
                 self._shown.pop(peer, None)
         return peer in self.members
 
+    async def _shows_soon(self, peer: NodeId) -> bool:
+        with trio.move_on_after(_IDENTIFY_PATIENCE):
+            await self._shown.setdefault(peer, trio.Event()).wait()
+        return peer in self.members
+
+    async def _introduce(self, peer: NodeId) -> None:
+        """Tell *peer* who we are once it has shown itself; its question had to be refused."""
+        from libp2p.identity.identify_push.identify_push import push_identify_to_peer
+        from libp2p.peer.id import ID
+
+        if await self._has_shown(peer):
+            await push_identify_to_peer(self._host, ID.from_base58(peer))
+
     # the hello
 
     def _take(self, body: bytes, peer: NodeId) -> None:
@@ -249,6 +266,10 @@ class Gate:
         await chooser.handshake(wire)
         for _ in range(_MOST_COMMANDS):
             command = await wire.read()
+            if command == _IDENTIFY and not await self._shows_soon(peer):
+                await wires.reset(stream)
+                await self._introduce(peer)
+                return
             if command != hello.PROTOCOL and not await self._has_shown(peer):
                 break  # and so it is not told what there would be
             handler = chooser.handlers.get(command)

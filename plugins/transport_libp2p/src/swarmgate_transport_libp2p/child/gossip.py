@@ -50,7 +50,7 @@ class Gossip:
         published: Callable[[bytes], None],
         said: Callable[[NodeId, Channel, bytes], None],
     ) -> None:
-        self.topic = hmac.digest(membership.rendezvous, b"topic 1", "sha256").hex()[:40]
+        self.topic = topic_of(membership)
         self._host, self._membership, self._tasks = host, membership, tasks
         self._published, self._said = published, said
         self._coming: Counter[NodeId] = Counter()
@@ -179,3 +179,8 @@ class _Pubsub(MendedPubsub):
     def notify_subscriptions(self, publish_message: Any) -> None:
         """Pass a message on that has been found good."""
         self._hear(publish_message)
+
+
+def topic_of(membership: Membership) -> str:
+    """Return the name of the swarm's topic, which only members can know."""
+    return hmac.digest(membership.rendezvous, b"topic 1", "sha256").hex()[:40]

@@ -93,11 +93,15 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Lending:
-    """What a worker lends now; *address* is what others dial."""
+    """What a worker lends now; *address* is what others dial.
+
+    With a *swarm*, by its authority's id, it is offered there, and gateways of it find it by themselves.
+    """
 
     part: str
     loan: Loan
     address: str
+    swarm: str = ""
 
     @property
     def command(self) -> str:
@@ -109,7 +113,10 @@ class Lending:
         facts = [labels["devices"]] if labels.get("devices") else []
         if labels.get("memory_bytes", "").isdigit():
             facts.append(f"{int(labels['memory_bytes']) / _GIGABYTE:.1f} GB of memory")
-        return f"{self.part} lends {', '.join(facts) or 'this machine'} on {self.loan.endpoint}\n\n  {self.command}\n"
+        lends = f"{self.part} lends {', '.join(facts) or 'this machine'}"
+        if self.swarm:
+            return f"{lends} to the swarm {self.swarm}: its gateways find it by themselves\n"
+        return f"{lends} on {self.loan.endpoint}\n\n  {self.command}\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from swarmgate.offering import labelled, offering
 from swarmgate.opening import discover, open_part, schemes
 from swarmgate.parts import DISCOVERY, LEDGER, TRANSPORT, PartContext
 from swarmgate.swarm.membership import Membership
+from swarmgate.swarm.peerids import peer_id
 
 _log = structlog.get_logger("swarmgate.lending")
 
@@ -74,6 +75,7 @@ async def _lent(blueprint: Blueprint, announce: Announce) -> AsyncGenerator[None
         _log.info("lending.began", part=choice.part.name, address=str(endpoint), **loan.labels)
         if not is_here(endpoint.host):
             announce(Warned(f"{endpoint} has neither encryption nor a password: let only a network you trust reach it"))
+        swarm = "" if context.membership is None else peer_id(context.membership.authority_key)
         if context.membership is not None:
             offer = Offer(
                 node=node.id,
@@ -87,7 +89,7 @@ async def _lent(blueprint: Blueprint, announce: Announce) -> AsyncGenerator[None
             await _offer(
                 blueprint, context, context.membership, offer, Endpoint(here(endpoint.host), endpoint.port), stack
             )
-        announce(Lending(choice.part.name, loan, str(Endpoint(dialled(endpoint.host), endpoint.port))))
+        announce(Lending(choice.part.name, loan, str(Endpoint(dialled(endpoint.host), endpoint.port)), swarm))
         yield
 
 

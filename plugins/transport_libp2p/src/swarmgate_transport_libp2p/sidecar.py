@@ -291,7 +291,8 @@ class Sidecar:
     def _up(self, frame: Listening) -> None:
         self._listening, self._bound, self._refused = frame, frame.bound, ""
         self._settle()
-        self._log.info("p2p.listening", addresses=list(frame.announced))
+        # whole, as bootstrap_peers and tokens of machines elsewhere want them
+        self._log.info("p2p.listening", addresses=[f"{each}/p2p/{self.membership.id}" for each in frame.announced])
         port = int(frame.bound[0].rpartition("/")[2]) if frame.bound else 0
         if port != self.keeper.kept.port:
             self.keeper.change(kept.Kept(port, self.keeper.kept.peers))

@@ -11,6 +11,7 @@ import asyncio
 import multiprocessing
 import os
 import ssl
+import tempfile
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -28,13 +29,16 @@ from sidebyside import report
 from sidebyside.clear import forward
 from sidebyside.ends import MAKE, TAKE, cpu_seconds, far_end, move, tls_context, trips
 from sidebyside.tunnelling import Turn, table, turn
-from swarmgate.api import GATEWAY, Endpoint, Membership
+from swarmgate.api import GATEWAY, Endpoint, Membership, Node, PartContext
 from swarmgate.testing import a_swarm
+from swarmgate_transport_libp2p.opening import open_sidecar
+from swarmgate_transport_libp2p.options import P2pOptions
+from swarmgate_transport_libp2p.transport import P2pTransport
 from swarmgate_transport_tls.transport import TlsTransport, open_transport
 
 ROOT = Path(__file__).parent.parent
-#: Kept as it is in the table; ``p2p`` will stand here, too, once there is such a transport.
-CONTENDERS = ("tcp", "ssl", "clear", "tls")
+#: Kept as it is in the table.
+CONTENDERS = ("tcp", "ssl", "clear", "tls", "p2p")
 _SMALL, _LARGE = 64, 16 << 10
 
 
@@ -105,6 +109,25 @@ async def tls_tunnel(one: Membership, other: Membership, port: int) -> AsyncGene
 
 
 @asynccontextmanager
+async def p2p_tunnel(one: Membership, other: Membership, port: int) -> AsyncGenerator[tuple[int, tuple[int, int]]]:
+    """Hold the same over libp2p."""
+
+    def host(member: Membership, folder: Path) -> Any:
+        folder.mkdir()
+        options = P2pOptions(listen_maddrs=["/ip4/127.0.0.1/tcp/0"])
+        return open_sidecar(options, PartContext(Node(member.id, "bench"), folder, member))
+
+    with tempfile.TemporaryDirectory(prefix="swarmgate-tunnels-") as name:
+        async with (
+            host(other, Path(name, "far")) as far,
+            host(one, Path(name, "near")) as near,
+            P2pTransport(far).expose(GATEWAY, Endpoint("127.0.0.1", port)) as addresses,
+            P2pTransport(near).reach(addresses[0]) as endpoint,
+        ):
+            yield endpoint.port, (near.child.pid or 0, far.child.pid or 0)
+
+
+@asynccontextmanager
 async def contenders(names: tuple[str, ...]) -> AsyncGenerator[list[Contender]]:
     """Hold all *names* up, with one far end for all of them."""
     one, other = a_swarm()
@@ -121,7 +144,8 @@ async def contenders(names: tuple[str, ...]) -> AsyncGenerator[list[Contender]]:
                 near, port = stack.enter_context(process(forward, "near", port))
                 found.append(Contender(name, port, None, (end, near, far)))
             else:
-                port, pids = await stack.enter_async_context(tls_tunnel(one, other, plain))
+                tunnel = tls_tunnel if name == "tls" else p2p_tunnel
+                port, pids = await stack.enter_async_context(tunnel(one, other, plain))
                 found.append(Contender(name, port, None, (end, *pids)))
         yield found
 

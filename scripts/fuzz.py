@@ -22,6 +22,9 @@ from typing import Any, NamedTuple
 import base58
 import msgspec
 
+#: Whose readers are tried besides the core's.
+PLUGINS = ("swarmgate_discovery_mdns", "swarmgate_transport_libp2p", "swarmgate_transport_tls")
+
 
 class Target(NamedTuple):
     """One reader: what is done with the bytes, which errors it may raise, and examples to begin with."""
@@ -100,11 +103,47 @@ def targets() -> Mapping[str, Target]:
     }
 
 
+def carried() -> Mapping[str, Target]:
+    """Return the readers of the transports by name; imports them."""
+    from swarmgate.errors import WireError
+    from swarmgate.frames import encode_frame
+    from swarmgate.testing import a_swarm
+    from swarmgate_transport_libp2p.child import headers, hello
+    from swarmgate_transport_libp2p.child.mended.frames import FrameSplitter, header
+    from swarmgate_transport_tls.child import words
+
+    owner, node = a_swarm("owner", "node")
+    said = owner.unseal(hello.write(node, ("/ip4/203.0.113.7/tcp/1",))[hello.HEAD_BYTES :], purpose=b"hello")
+
+    def greeted(data: bytes) -> object:
+        """Read what a member with any contents may have sealed as its hello."""
+        return hello.read(owner, owner.seal(data, purpose=b"hello"), node.id)
+
+    def asked(data: bytes) -> object:
+        at = headers.QUESTION_BYTES
+        head = data[:at].ljust(at, b"\0")
+        return headers.read_question(head, data[at : at + headers.question_length(head)])
+
+    def split(make: Callable[[], Any]) -> Callable[[bytes], object]:
+        return lambda data: list(make().feed(data))
+
+    wire = (WireError,)
+    yamux = (header(0, 1, 3, 4) + b"abcd", header(2, 1, 0, 7))
+    tls_hello = encode_frame(words.Hello(1, "tunnel", "gateway", bytes(16)))
+    return {
+        "hello": Target(greeted, wire, (said,)),
+        "question": Target(asked, wire, (headers.ask(headers.Question("llama-rpc", carries=True)),)),
+        "yamux": Target(split(FrameSplitter), wire, yamux),
+        "tls_hello": Target(split(words.hellos), wire, (tls_hello,)),
+        "tls_control": Target(split(words.control_words), wire, (encode_frame(words.Bye("x")),)),
+    }
+
+
 def fuzz(name: str, seconds: int, corpus: Path) -> None:
     """Throw bytes at the reader called *name*; ends this process."""
     atheris: Any = import_module("atheris")  # not installed where nobody fuzzes
-    with atheris.instrument_imports(include=["swarmgate", "swarmgate_discovery_mdns", "base58"]):
-        target = targets()[name]
+    with atheris.instrument_imports(include=["swarmgate", *PLUGINS, "base58"]):
+        target = {**targets(), **carried()}[name]
     for number, seed in enumerate(target.seeds):
         (corpus / f"seed{number}").write_bytes(seed)
         target.read(seed)  # an example that is refused is none
@@ -128,7 +167,7 @@ def main() -> int:
     if given.inside:
         fuzz(given.names[0], given.seconds, Path(given.inside))
         return 0
-    known = targets()
+    known = {**targets(), **carried()}
     if unknown := set(given.names) - known.keys():
         parser.error(f"no reader is called {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     failed: list[str] = []

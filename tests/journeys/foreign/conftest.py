@@ -15,7 +15,6 @@ from swarmgate.testing import a_swarm
 from swarmgate_transport_libp2p.child import hello
 from swarmgate_transport_libp2p.child.gossip import topic_of
 from swarmgate_transport_libp2p.ledger import GossipLedger
-from swarmgate_transport_libp2p.sidecar import Sidecar
 
 MakePeer = Callable[[Membership], AbstractAsyncContextManager[ForeignPeer]]
 MAKERS: dict[str, MakePeer] = {"js": a_js_peer, "go": a_go_peer}

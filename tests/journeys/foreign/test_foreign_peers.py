@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from swarmgate.api import GATEWAY, LLAMA_RPC, Replica
 from swarmgate.testing import an_offer
 from swarmgate.testing.streams import an_echo
-from swarmgate_transport_libp2p.child import headers, hello
+from swarmgate_transport_libp2p.child import headers
 from swarmgate_transport_libp2p.child.dht import key_of
 from swarmgate_transport_libp2p.child.gate import PATIENCE as HELLO_SECONDS
 from swarmgate_transport_libp2p.child.gossip import PROTOCOLS

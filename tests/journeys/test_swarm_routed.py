@@ -187,3 +187,19 @@ def test_the_way_changes_while_a_stream_runs(stage: tuple[Members, Any], model: 
     before = listen()
     same_whole(listen(close), before)
     swarm.until("gw", lambda said: ways(said) == {"far": "p2p"} and holders(said) == 2, seconds=30)
+
+
+def test_a_node_found_three_ways_is_one(stage: tuple[Members, Any], model: Path) -> None:
+    """In the static list, by multicast DNS and by gossip: it holds layers once, and the other entry says why not."""
+    swarm, _ = stage
+    static = ("[[discovery]]", {"use": "static", "workers": ["10.77.0.2:50052"]})
+    swarm.gateway("gw", backends=[backend(model, placement="split")], parts=[*parts(), static])
+    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.worker("near", "--listen", "0.0.0.0:50052", parts=parts(known))
+    swarm.until("gw", lambda said: len(said["workers"]) == 2 and holders(said) == 2, seconds=60)
+    swarm.until("gw", lambda said: {"mdns", "static"} <= {way for each in said["workers"] for way in each["found"]})
+    said = swarm.get("gw", "/v1/swarm")
+    states = sorted(worker["state"] for worker in said["workers"])
+    assert states == ["left_out", "usable"]
+    (other,) = [worker for worker in said["workers"] if worker["state"] == "left_out"]
+    assert "already" in other["reason"]

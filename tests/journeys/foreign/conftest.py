@@ -15,7 +15,6 @@ from swarmgate.testing import a_swarm
 from swarmgate_transport_libp2p.child import hello
 from swarmgate_transport_libp2p.child.gossip import topic_of
 from swarmgate_transport_libp2p.ledger import GossipLedger
-from swarmgate_transport_libp2p.sidecar import Sidecar
 
 MakePeer = Callable[[Membership], AbstractAsyncContextManager[ForeignPeer]]
 MAKERS: dict[str, MakePeer] = {"js": a_js_peer, "go": a_go_peer}
@@ -30,14 +29,14 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 async def ours(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ours]:
     """Hold a real node open that gossips and seeks, on loopback."""
-    member, *others = a_swarm("owner", *("node" for _ in MAKERS))
+    member, js, go = a_swarm("owner", "node", "node")
     async with (
         a_sidecar(member, tmp_path_factory.mktemp("ours"), log_level="debug") as sidecar,
         GossipLedger(sidecar).running() as ledger,
     ):
         sidecar.seek()
         address = f"{(await sidecar.addresses())[0]}/p2p/{member.id}"
-        yield Ours(sidecar, ledger, address, topic_of(member), dict(zip(MAKERS, others, strict=True)))
+        yield Ours(sidecar, ledger, address, topic_of(member), {"js": js, "go": go})
 
 
 @pytest.fixture(scope="session", params=list(MAKERS))

@@ -56,7 +56,8 @@ class Peers:
 
     def met(self, peer: NodeId, connection: Any) -> str:
         """Note that *peer* is connected; return where it was dialled, empty if it dialled us."""
-        address = self._by.pop(peer, "") if connection.direction.name.lower() == "outbound" else ""
+        dialled = connection.direction.name.lower() == "outbound" and not is_relayed(connection)
+        address = self._by.pop(peer, "") if dialled else ""
         self._reasons.pop(peer, None)
         self.redial.met(peer, address, trio.current_time())
         if is_relayed(connection):

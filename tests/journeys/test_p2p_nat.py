@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nat import MIDDLE, Homes, homes, why_not
+
+pytestmark = [pytest.mark.journey, pytest.mark.swarm]
+_NODE = Path(__file__).parent.parent / "support" / "programs" / "libp2p_node.py"
+_WHY_NOT = why_not()
+
+
+@contextmanager
+def a_node(nets: Homes, host: str, number: int, folder: Path, bootstrap: str) -> Generator[subprocess.Popen[str]]:
+    """Hold a node running on *host*."""
+    command = [*nets.prefix(host), sys.executable, str(_NODE), str(number), str(folder / str(number)), bootstrap]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as node:
+        try:
+            yield node
+        finally:
+            node.kill()
+
+
+def told(node: subprocess.Popen[str], fact: str) -> Any:
+    """Return *fact* as soon as the node tells it; its other lines, the log's, are passed over."""
+    assert node.stdout is not None
+    for line in node.stdout:
+        if line.startswith("{") and fact in (facts := json.loads(line)):
+            return facts[fact]
+    raise AssertionError(f"the node ended before it told {fact}")
+
+
+@pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)
+def test_two_homes_meet_through_a_relay(tmp_path: Path) -> None:
+    """Behind two NATs, of which neither lets anybody in, gossip and tunnels go through a member that both can dial.
+
+    When the cable is out, and nobody says so, the relay is known to be gone within five seconds.
+    """
+    bootstrap = f"/ip4/{MIDDLE}/tcp/4001"
+    with homes() as nets, ExitStack() as stack:
+        middle = stack.enter_context(a_node(nets, "middle", 0, tmp_path, ""))
+        assert told(middle, "addresses")
+        two = stack.enter_context(a_node(nets, "home2", 2, tmp_path, bootstrap))
+        assert "192.168.1.3" in told(two, "addresses")[0]
+        one = stack.enter_context(a_node(nets, "home1", 1, tmp_path, bootstrap))
+        assert told(one, "echoed")
+        assert told(one, "way") == "relayed"
+        cut = time.monotonic()
+        nets.cut("home1")
+        assert told(one, "lost") - cut < 5.5

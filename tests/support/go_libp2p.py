@@ -1,6 +1,7 @@
 """Runs a go-libp2p node: the daemon ``p2pd``, told what to do over its control socket.
 
-Format: each message is preceded by its length as a varint; field numbers are those of go-libp2p-daemon's ``p2pd.proto``.
+Format: each message is preceded by its length as a varint; fields have the numbers of go-libp2p-daemon's
+``p2pd.proto``.
 A connection on which a stream was opened carries that stream from then on, and so does one that the daemon makes to us
 for a stream that others have opened.
 """

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import msgspec
-from anyio.abc import Process, SocketAttribute, SocketStream, TaskGroup
+from anyio.abc import Process, SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream, BufferedByteStream
 from foreign_peers import PATIENCE, Answer, Refused
 from outsiders import node_with
@@ -150,19 +150,17 @@ async def a_js_peer(member: Membership) -> AsyncGenerator[JsPeer]:
     """Run a js-libp2p node that has the key of *member*, listening on loopback."""
     node, folder = node_with(_FOLDER)
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
-        port = listener.extra(SocketAttribute.local_port)
-        command = [str(node), str(folder / "peer.mjs"), str(port), member.key.hex()]
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610  # this is anyio's, not Django's
+        command = [str(node), str(folder / "peer.mjs")]
         async with await anyio.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None) as it:
             try:
                 peer = JsPeer(member.id, it)
-                _serve(tasks, peer, listener)
+                tasks.start_soon(peer.listen)
+                tasks.start_soon(listener.serve, peer.carry)
+                assert it.stdin
+                await it.stdin.send(msgspec.json.encode({"port": port, "seed": member.key.hex()}) + b"\n")
                 await peer.up()
                 yield peer
             finally:
                 it.kill()
         tasks.cancel_scope.cancel()
-
-
-def _serve(tasks: TaskGroup, peer: JsPeer, listener: Any) -> None:
-    tasks.start_soon(peer.listen)
-    tasks.start_soon(listener.serve, peer.carry)

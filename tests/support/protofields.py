@@ -1,4 +1,4 @@
-"""Protocol Buffers' wire format, as far as the Go daemon's control socket needs it: no schema, fields by number.  Pure."""
+"""Protocol Buffers' wire format, as far as the Go daemon's control socket needs it: fields by number.  Pure."""
 
 from __future__ import annotations
 

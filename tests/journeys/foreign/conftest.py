@@ -29,14 +29,14 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 async def ours(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ours]:
     """Hold a real node open that gossips and seeks, on loopback."""
-    member, *others = a_swarm("owner", *("node" for _ in MAKERS))
+    member, js, go = a_swarm("owner", "node", "node")
     async with (
         a_sidecar(member, tmp_path_factory.mktemp("ours"), log_level="debug") as sidecar,
         GossipLedger(sidecar).running() as ledger,
     ):
         sidecar.seek()
         address = f"{(await sidecar.addresses())[0]}/p2p/{member.id}"
-        yield Ours(sidecar, ledger, address, topic_of(member), dict(zip(MAKERS, others, strict=True)))
+        yield Ours(sidecar, ledger, address, topic_of(member), {"js": js, "go": go})
 
 
 @pytest.fixture(scope="session", params=list(MAKERS))

@@ -5,14 +5,16 @@ All that it says was made by Python, which has the keys; its own libp2p carries 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from time import monotonic
+from typing import Any
 
 import anyio
 import pytest
 from foreign_peers import Guest, Ours, is_refused
 from libp2p_nodes import until
 from structlog.testing import capture_logs
-from swarmgate.api import GATEWAY, LLAMA_RPC, Replica
+from swarmgate.api import GATEWAY, LLAMA_RPC, NodeId, Replica
 from swarmgate.testing import an_offer
 from swarmgate.testing.streams import an_echo
 from swarmgate_transport_libp2p.child import headers
@@ -110,7 +112,7 @@ async def test_we_find_it_in_the_dht(ours: Ours, guest: Guest) -> None:
         await until(lambda: {ours.id, guest.member.id} <= tellers(logs, guest))
 
 
-def tellers(logs: list, guest: Guest) -> set:
+def tellers(logs: Sequence[Mapping[str, Any]], guest: Guest) -> set[NodeId]:
     """Return who has told our node that *guest* provides one of the names."""
     return {log["by"] for log in logs if log["event"] == "p2p.dht_found" and log["peer"] == guest.member.id}
 

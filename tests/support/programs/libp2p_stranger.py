@@ -2,7 +2,7 @@
 
 Arguments: the multiaddress of its victim, and what it tries: ``probe`` says no hello and asks for protocols,
 ``foreign`` says the hello of another swarm, ``garbage`` sends bytes without sense as its hello,
-``flood`` opens many streams.
+``flood`` opens many streams, ``curious`` asks who its victim is and waits for the end of that stream alone.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ async def run(target: str, attempt: str) -> dict[str, Any]:
                 case "flood":
                     for _ in range(100):
                         tasks.start_soon(_probe, connection, "/ipfs/ping/1.0.0", learned)
+                case "curious":
+                    with trio.move_on_after(_PATIENCE):
+                        await _probe(connection, "/ipfs/id/1.0.0", learned)
+                    learned["ended_after"] = round(trio.current_time() - begun, 2)
                 case _:
                     sys.exit(f"no such attempt: {attempt}")
             with trio.move_on_after(_PATIENCE):

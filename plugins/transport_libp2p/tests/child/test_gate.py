@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from swarmgate.api import GATEWAY, Unreachable
 from swarmgate.testing import a_swarm
 from swarmgate.testing.streams import an_echo, converse
+from swarmgate_transport_libp2p.child.gate import IDENTIFY_PATIENCE as IDENTIFY_SECONDS
 from swarmgate_transport_libp2p.child.gate import PATIENCE as HELLO_SECONDS
 from swarmgate_transport_libp2p.sidecar import Sidecar
 from swarmgate_transport_libp2p.transport import P2pTransport
@@ -37,6 +38,15 @@ async def test_without_a_hello_nothing_is_answered(pair: list[Sidecar], attempt:
     learned = await what_a_stranger_learns(pair[0], attempt)
     assert learned["answered"] == []
     assert learned["closed"]
+    assert HELLO_SECONDS - 1 < learned["closed_after"] < HELLO_SECONDS + 4
+
+
+@pytest.mark.anyio
+async def test_who_we_are_is_refused_before_the_hello_has_to_come(pair: list[Sidecar]) -> None:
+    """Go says its hello only after that question has come to an end: it is refused early, without an answer."""
+    learned = await what_a_stranger_learns(pair[0], "curious")
+    assert learned["answered"] == []
+    assert IDENTIFY_SECONDS - 0.5 < learned["ended_after"] < HELLO_SECONDS - 1
     assert HELLO_SECONDS - 1 < learned["closed_after"] < HELLO_SECONDS + 4
 
 

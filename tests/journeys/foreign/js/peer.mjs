@@ -1,8 +1,9 @@
 // A js-libp2p node that does what it is told: it knows nothing of swarmgate, and says what it sees.
 //
-// Arguments: the port of a listener on loopback, and the seed of its Ed25519 key in hex.  Orders come in on standard
-// input and answers go out on standard output, one JSON object a line.  For each libp2p stream, whoever opened it, it
-// connects to the listener, says in one line of JSON which stream that is, and carries bytes both ways from then on.
+// On standard input it is told, one JSON object a line, first the port of a listener on loopback and the seed of its
+// Ed25519 key in hex, then its orders; what came of them goes out on standard output in the same form.  For each libp2p
+// stream, whoever opened it, it connects to the listener, says in one line of JSON which stream that is, and carries
+// bytes both ways from then on.
 
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -23,7 +24,8 @@ import * as digest from 'multiformats/hashes/digest'
 
 const PATIENCE = 15_000 // milliseconds, for whatever is asked of others
 
-const [port, seed] = process.argv.slice(2)
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+const { port, seed } = JSON.parse((await lines.next()).value)
 const node = await createLibp2p({
   privateKey: await generateKeyPairFromSeed('Ed25519', Buffer.from(seed, 'hex')),
   addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
@@ -48,7 +50,7 @@ const cidOf = (multihash) => CID.createV1(raw.code, digest.decode(Buffer.from(mu
 const patience = () => AbortSignal.timeout(PATIENCE)
 
 function carry (stream, introduction) {
-  const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   socket.write(JSON.stringify(introduction) + '\n')
   socket.on('error', (error) => stream.abort(error))
   socket.on('data', async (data) => {
@@ -117,7 +119,7 @@ node.services.pubsub.addEventListener('message', ({ detail: { topic, data } }) =
   tell({ topic, heard: Buffer.from(data).toString('base64') })
 })
 tell({ id: 0, done: node.getMultiaddrs().map(String) })
-for await (const line of createInterface({ input: process.stdin })) {
+for await (const line of lines) {
   const order = JSON.parse(line)
   Promise.resolve(order)
     .then(orders[order.do])

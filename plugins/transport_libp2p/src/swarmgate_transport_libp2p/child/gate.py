@@ -21,9 +21,9 @@ from swarmgate_transport_libp2p.child import hello, wires
 PATIENCE = 5.0
 #: The most connections whose peers have not shown themselves yet, and the most streams that wait on one of them.
 MOST_STRANGERS, MOST_WAITING = 64, 16
-#: How long the question who we are may wait for the hello, in seconds; go-libp2p, and nobody else, says no hello before
-#: that is answered or refused.
-_IDENTIFY_PATIENCE = 1.0
+#: How long libp2p's question who we are may wait for the hello, in seconds; go-libp2p opens no stream, and so says no
+#: hello, before that has been answered or refused.
+IDENTIFY_PATIENCE = 1.0
 _IDENTIFY = "/ipfs/id/1.0.0"
 #: How often it is looked whether somebody's certificate has ended, in seconds.
 _EXAMINED = 30.0
@@ -177,7 +177,7 @@ class Gate:
         return peer in self.members
 
     async def _shows_soon(self, peer: NodeId) -> bool:
-        with trio.move_on_after(_IDENTIFY_PATIENCE):
+        with trio.move_on_after(IDENTIFY_PATIENCE):
             await self._shown.setdefault(peer, trio.Event()).wait()
         return peer in self.members
 

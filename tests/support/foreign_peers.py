@@ -84,7 +84,7 @@ class ForeignPeer(Protocol):
 
 @dataclass(frozen=True)
 class Ours:
-    """Our node, with its copy of the book; *swarm* are memberships for others, by implementation."""
+    """Our node, with its copy of the book; *swarm* are memberships for others, by whom they are for."""
 
     sidecar: Sidecar
     ledger: GossipLedger

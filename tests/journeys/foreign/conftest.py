@@ -29,14 +29,16 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 async def ours(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ours]:
     """Hold a real node open that gossips and seeks, on loopback."""
-    member, js, go = a_swarm("owner", "node", "node")
+    member, *others = a_swarm("owner", "node", "node", "node", "node")
     async with (
         a_sidecar(member, tmp_path_factory.mktemp("ours"), log_level="debug") as sidecar,
         GossipLedger(sidecar).running() as ledger,
     ):
         sidecar.seek()
         address = f"{(await sidecar.addresses())[0]}/p2p/{member.id}"
-        yield Ours(sidecar, ledger, address, topic_of(member), {"js": js, "go": go})
+        yield Ours(
+            sidecar, ledger, address, topic_of(member), dict(zip(("js", "go", "new js", "new go"), others, strict=True))
+        )
 
 
 @pytest.fixture(scope="session", params=list(MAKERS))
@@ -53,5 +55,13 @@ async def guest(ours: Ours, request: pytest.FixtureRequest) -> AsyncGenerator[Gu
 async def stranger(anyio_backend: str, request: pytest.FixtureRequest) -> AsyncGenerator[Guest]:
     """Hold a foreign node open that belongs to another swarm."""
     (member,) = a_swarm("owner")
+    async with MAKERS[request.param](member) as peer:
+        yield Guest(peer, member)
+
+
+@pytest.fixture(params=list(MAKERS))
+async def newcomer(ours: Ours, request: pytest.FixtureRequest) -> AsyncGenerator[Guest]:
+    """Hold a foreign node open that has a certificate of our swarm, and that nobody has met."""
+    member = ours.swarm[f"new {request.param}"]
     async with MAKERS[request.param](member) as peer:
         yield Guest(peer, member)

@@ -16,6 +16,13 @@ from swarmgate_transport_libp2p.ledger import GossipLedger
 from swarmgate_transport_libp2p.options import GossipOptions
 from swarmgate_transport_libp2p.sidecar import Sidecar
 
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run on both loops, one after the other, so that nodes can be shared."""
+    return str(request.param)
+
+
 pytestmark = pytest.mark.swarm
 
 

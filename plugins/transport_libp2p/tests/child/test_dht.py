@@ -68,7 +68,7 @@ def seek(records: Records, seconds: float) -> tuple[list[tuple[str, list[str]]],
             Host(),
             member,
             found=lambda peer, where: found.append((NodeId(peer), where)),
-            told=lambda _level, _event, **facts: complaints.append(facts["reason"]),
+            told=lambda _level, _event, **facts: complaints.extend([facts["reason"]] if "reason" in facts else ()),
         )
         seeker._dht = Dht(records)
         begun = clock.now

@@ -14,7 +14,7 @@ import structlog
 #: The most members whose addresses are kept, and the most addresses of one.
 MOST, MOST_ADDRESSES = 256, 8
 #: What has changed is written no more often than this, in seconds.
-_PAUSE = 1.0
+_PAUSE = 0.5
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TypeVar
 
 import anyio
@@ -84,7 +84,8 @@ def a_context(member: Membership | None = None, *, newest: ssl.TLSVersion = ssl.
 def said_to(door: Endpoint, first: bytes) -> bytes:
     """Return what the door says to who says *first*, and then has nothing more to say."""
     with dialled(door, first) as sock:
-        sock.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may have hung up by now
+            sock.shutdown(socket.SHUT_WR)
         return heard(sock)
 
 

@@ -26,7 +26,9 @@ from sidebyside.contenders import Contender, Settings
 from sidebyside.figures import Row
 
 CONCURRENCIES = (1, 4)
-PARTS = ("speeds", "ways", "deaths", "loads")
+PARTS = ("speeds", "deaths", "loads")
+#: What has a table of its own.
+APART = "ways"
 
 
 def swarm_of(port: int) -> dict[str, Any]:
@@ -252,7 +254,7 @@ def main() -> None:
     parser.add_argument("--model", help="a GGUF file; default: the small one of swarmgate[demo]")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default 5)")
     parser.add_argument("--llama-server", type=Path, help="one to use; default: built from the engine's sources")
-    parser.add_argument("--only", choices=PARTS, help="measure this alone")
+    parser.add_argument("--only", choices=(*PARTS, APART), help="measure this alone")
     parser.add_argument("--document", action="store_true", help="write the table into docs/benchmarks.md, too")
     given = parser.parse_args()
     settings = Settings(model=given.model or bundled_model(), slots=4, context_size=8192, request_context=2048)
@@ -262,10 +264,10 @@ def main() -> None:
     run = asyncio.run(measure(settings, binary.resolve(), rounds, tokens, parts))
     print(report.table(run.rows))
     shared = msgspec.structs.replace(run, settings=msgspec.structs.replace(settings, model=Path(settings.model).name))
-    report.keep(shared, ROOT / "build" / "split.json")
+    report.keep(shared, ROOT / "build" / f"{given.only or 'split'}.json")
     if given.document:
         page = ROOT / "docs" / "benchmarks.md"
-        page.write_text(report.document(shared, page.read_text(), "split"))
+        page.write_text(report.document(shared, page.read_text(), APART if given.only == APART else "split"))
 
 
 if __name__ == "__main__":

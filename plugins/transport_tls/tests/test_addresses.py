@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from swarmgate.api import ConfigError, Endpoint, NodeId, Service
-from swarmgate.testing import a_swarm
+from swarmgate.api import ConfigError, Endpoint, NodeId, Service, peer_id
 from swarmgate_transport_tls.addresses import Address, numbered, read, read_endpoint
 
-PEER = a_swarm()[0].id
+PEER = peer_id(bytes(32))  # the same in each process, as names of tests have to be
 
 
 @pytest.mark.parametrize("host", ["10.0.0.5", "fd00::5", "node.lan", "a-b_c.example"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gguf import GGMLQuantizationType
 from listeners import Heard, chat, listen_to_all, same_whole
 from namespaces import lan, router, why_no_nat, why_not
 from swarm_members import Members, members
@@ -44,7 +45,9 @@ def parts(*bootstrap: str, tls: bool = True) -> Parts:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_llama(tmp_path_factory.mktemp("models") / "tiny.gguf", shape=Shape(layers=6))
+    # whose products of one row and of many are alike: with F32 weights they are not, and one text in many forks
+    file = tmp_path_factory.mktemp("models") / "tiny.gguf"
+    return write_llama(file, shape=Shape(layers=6), quantized=GGMLQuantizationType.Q4_1)
 
 
 @pytest.fixture
@@ -203,3 +206,28 @@ def test_a_node_found_three_ways_is_one(stage: tuple[Members, Any], model: Path)
     assert states == ["left_out", "usable"]
     (other,) = [worker for worker in said["workers"] if worker["state"] == "left_out"]
     assert "already" in other["reason"]
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_answers_go_on_at_another_gateway_of_the_swarm(stage: tuple[Members, Any], model: Path, tls: bool) -> None:
+    """Two have the model, the door has none: one is killed in the middle of streams, and none is cut or changed."""
+    swarm, _ = stage
+    swarm.gateway("gw", "federated", parts=parts(tls=tls))
+    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    for host in ("near", "far"):
+        swarm.gateway(host, "run", "--federated", backends=[backend(model)], parts=parts(known, tls=tls))
+    swarm.until("gw", lambda said: sum(each["state"] == "ready" for each in said["nodes"]) == 2, seconds=60)
+    taken = {each["way"]["address"].partition(":")[0] for each in swarm.get("gw", "/v1/swarm")["gateways"]}
+    assert taken == {"tls" if tls else "p2p"}
+    url = swarm.started["gw"].url
+
+    def listen(disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None) -> list[Heard]:
+        return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
+
+    before = listen()
+
+    async def kill(pieces: Callable[[int], Awaitable[None]]) -> None:
+        await pieces(60)
+        await asyncio.to_thread(swarm.kill, "far")
+
+    same_whole(listen(kill), before)

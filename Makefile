@@ -77,8 +77,8 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 ##### Checking it
 
 .PHONY: test test-fast check fix fuzz bench bench-split bench-routers bench-uneven bench-tunnels bench-swarm simulate soak
-test: setup setup-engine ## Run all tests, two files at a time
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+test: setup setup-engine ## Run all tests
+	@$(BIN)/pytest $(ARGS)
 
 test-fast: setup ## Run the tests that need no engine and no foreign clients
 	@$(BIN)/pytest -m 'not engine and not clients' $(ARGS)

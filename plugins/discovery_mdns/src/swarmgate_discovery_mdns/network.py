@@ -22,6 +22,8 @@ _NO_PORT = 9
 _PORT = re.compile(r":(\d{1,5})(?:/|$)")
 #: As many announcements may wait to be looked at; more are dropped, and come again with their next renewal.
 _WAITING = 256
+#: Of so many names it is remembered what they said last; strangers can make up as many as they like.
+_REMEMBERED = 4096
 #: How long the last word of an offer stays before its name goes, in seconds.
 _LAST_WORD_SECONDS = 0.3
 
@@ -104,6 +106,7 @@ class Network:
         listener = _Listener(self._announced, send)
         zeroconf = self._zeroconf.zeroconf
         zeroconf.async_add_listener(listener, None)
+        listener.catch_up(zeroconf)
         # it asks who is there, at first and from time to time; answers bring their TXT records along (RFC 6763, 12.1)
         browser = AsyncServiceBrowser(zeroconf, SERVICE_TYPE, handlers=[_ignore])
         try:
@@ -117,26 +120,40 @@ class Network:
 
 
 class _Listener(RecordUpdateListener):
-    """Takes TXT records as they come, in full order.
+    """Takes TXT records as they come, in full order, each once as long as it does not change.
 
     Not from zeroconf's cache, where an old record stays beside the new one for a second, and may be the one that is
-    found.  A goodbye is nothing to us: anybody could say it for another.  What ended says so under its own signature.
+    found; but for what is there already when it begins, which nobody would send again before its time.  A goodbye is
+    nothing to us: anybody could say it for another.  What ended says so under its own signature.
     """
 
     def __init__(self, announced: Container[str], send: MemoryObjectSendStream[bytes]) -> None:
         self._announced = announced
         self._send = send
+        self._heard: dict[str, bytes] = {}
+
+    def catch_up(self, zeroconf: Zeroconf) -> None:
+        """Take what came before this listened."""
+        for name in zeroconf.cache.names():
+            for record in zeroconf.cache.entries_with_name(name):
+                self._take(record)
 
     def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
         for update in records:
-            record, before = update.new, update.old
-            if not isinstance(record, _Text) or not record.name.endswith(f".{SERVICE_TYPE}"):
-                continue
-            ours = record.name.removesuffix(f".{SERVICE_TYPE}") in self._announced
-            same = isinstance(before, _Text) and before.text == record.text
-            if not ours and not same and record.ttl:
-                with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
-                    self._send.send_nowait(bytes(record.text))
+            self._take(update.new)
+
+    def _take(self, record: object) -> None:
+        if not isinstance(record, _Text) or not record.name.endswith(f".{SERVICE_TYPE}") or not record.ttl:
+            return
+        text = bytes(record.text)
+        ours = record.name.removesuffix(f".{SERVICE_TYPE}") in self._announced
+        if ours or self._heard.get(record.name) == text:
+            return
+        with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
+            self._send.send_nowait(text)
+            while len(self._heard) >= _REMEMBERED:
+                del self._heard[next(iter(self._heard))]
+            self._heard[record.name] = text
 
 
 def _ignore(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:

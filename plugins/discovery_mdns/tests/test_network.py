@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, aclosing
+
+import anyio
+import pytest
+from swarmgate.api import background
+from swarmgate_discovery_mdns.network import SERVICE_TYPE, Network, addresses_here
+
+pytestmark = pytest.mark.anyio
+LOOPBACK = ["127.0.0.1"]
+ADDRESSES = ("tls://x@10.0.0.9:7946/llama-rpc",)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # zeroconf knows no other loop
+
+
+async def test_what_came_before_anybody_listened_is_heard() -> None:
+    """A record that is in zeroconf's cache by then would not be sent again for a long time."""
+    async with Network.opened(LOOPBACK) as here, Network.opened(LOOPBACK) as there:
+        await there.announce("early", b"\x05early", ADDRESSES, last=False)
+        with anyio.fail_after(10):
+            while f"early.{SERVICE_TYPE}" not in here._zeroconf.zeroconf.cache.names():  # noqa: ASYNC110  # nobody tells
+                await anyio.sleep(0.01)
+            async with aclosing(here.heard()) as records:
+                assert await anext(records) == b"\x05early"
+
+
+async def test_each_word_is_heard_once_and_ours_is_not() -> None:
+    """It is sent three times, and asked for; what we announce ourselves is no news."""
+    heard: list[bytes] = []
+
+    async def say(here: Network, there: Network) -> None:
+        await here.announce("mine", b"\x04mine", ADDRESSES, last=False)
+        for word in (b"\x05first", b"\x04next", b"\x04last"):
+            await there.announce("theirs", word, ADDRESSES, last=False)
+            await anyio.sleep(1.5)  # all that is sent again has been by then
+
+    async with (
+        Network.opened(LOOPBACK) as here,
+        Network.opened(LOOPBACK) as there,
+        background() as tasks,
+        aclosing(here.heard()) as records,
+    ):
+        tasks.start_soon(say, here, there)
+        with anyio.fail_after(15):
+            while b"\x04last" not in heard:
+                heard.append(await anext(records))
+    assert heard == [b"\x05first", b"\x04next", b"\x04last"]
+
+
+async def test_without_an_address_there_is_no_network() -> None:
+    """It is an error of the operating system's kind, which is tried again later."""
+    async with AsyncExitStack() as stack:
+        with pytest.raises(OSError, match="no network address"):
+            await stack.enter_async_context(Network.opened([]))
+
+
+def test_there_is_an_address_here() -> None:
+    """Loopback counts where there is nothing else."""
+    assert addresses_here()

@@ -75,16 +75,17 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         for each in self.figures:
             cells = " | ".join(f"{_middle(values):.2f} ({percentile(values, 95):.2f})" for values in _columns(each))
             lines.append(f"| {each.way} | {cells} | {len(each.started)} |")
-        lines += [
-            "",
-            "| members | all know all after, s | CPU of each, % of a core | bytes/s of each | memory of each, MB |",
-            "|---:|---:|---:|---:|---:|",
-        ]
-        lines += [
-            f"| {each.members} | {each.formed:.1f} | {each.cpu_percent:.2f} | {each.bytes_per_second:.0f}"
-            f" | {each.megabytes:.0f} |"
-            for each in self.idle
-        ]
+        if self.idle:
+            lines += [
+                "",
+                "| members | all know all after, s | CPU of each, % of a core | bytes/s of each | memory of each, MB |",
+                "|---:|---:|---:|---:|---:|",
+            ]
+            lines += [
+                f"| {each.members} | {each.formed:.1f} | {each.cpu_percent:.2f} | {each.bytes_per_second:.0f}"
+                f" | {each.megabytes:.0f} |"
+                for each in self.idle
+            ]
         return "\n".join(lines)
 
 

@@ -317,9 +317,7 @@ def main() -> None:
     """Measure, and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="joins and deaths for each way")
-    parser.add_argument(
-        "--members", type=int, nargs="*", default=[12], help="sizes of idle swarms; none: leave out"
-    )
+    parser.add_argument("--members", type=int, nargs="*", default=[12], help="sizes of idle swarms; none: leave out")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to look at an idle swarm")
     parser.add_argument("--document", action="store_true", help="put the tables into docs/benchmarks.md")
     given = parser.parse_args()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import socket
 import sys
 import tempfile
 from collections import deque
@@ -22,7 +21,7 @@ import msgspec
 from run import ROOT
 from sidebyside import report
 from sidebyside.client import chat_body
-from sidebyside.contenders import Contender, Settings, family, running
+from sidebyside.contenders import Contender, Settings, family, free_port, running
 from sidebyside.figures import Row, both
 from sidebyside.footprint import memory
 from sidebyside.overhead import finished, first_byte_ms
@@ -37,13 +36,6 @@ class Figures(msgspec.Struct, frozen=True):
     first_byte_ms: float
     streams: float
     documents: float
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ours(nodes: Sequence[str], port: int, folder: Path) -> list[str]:

@@ -22,8 +22,8 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from routers import free_port, ours
-from sidebyside.contenders import Contender, running
+from routers import ours
+from sidebyside.contenders import Contender, free_port, running
 from sidebyside.endurance import Sample, Verdict, judge
 from sidebyside.footprint import memory
 

@@ -6,12 +6,10 @@ import argparse
 import asyncio
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +22,7 @@ from run import ROOT, bundled_model
 from sidebyside import contenders, llama_server, pauses, report, throughput
 from sidebyside.contenders import Contender, Settings
 from sidebyside.figures import Row
+from sidebyside.membership import found_by_mdns, new_swarm
 
 CONCURRENCIES = (1, 4)
 PARTS = ("speeds", "deaths", "loads")
@@ -58,6 +57,22 @@ def same_split(units: dict[str, int], workers: list[str]) -> list[str]:
     return ["--rpc", ",".join(workers), "--device", devices, "-ngl", str(sum(counts)), "--tensor-split", shares]
 
 
+async def turn_about(named: Mapping[str, Contender], rounds: int, tokens: int) -> dict[tuple[str, int], list[float]]:
+    """Return tokens per second of each of the *named*, with each number of chats at once, one for each round."""
+    sides = deque(named.items())
+    seen: dict[tuple[str, int], list[float]] = {}
+    for side, contender in sides:
+        await throughput.measure(contender, 1, 8, f"warm/{side}")
+    for number in range(rounds):
+        for side, contender in sides:
+            for many in CONCURRENCIES:
+                speed = await throughput.measure(contender, many, tokens, f"{number}/{many}")
+                seen.setdefault((side, many), []).append(speed)
+                print(f"round {number + 1}, {side}: {speed:.1f} tokens/s with {many} at once", flush=True)
+        sides.rotate(-1)
+    return seen
+
+
 async def speeds(settings: Settings, binary: Path, folder: Path, rounds: int, tokens: int) -> list[Row]:
     """Measure tokens per second turn about: not split, split, and llama-server split alike over workers of its own."""
     async with AsyncExitStack() as stack:
@@ -71,17 +86,7 @@ async def speeds(settings: Settings, binary: Path, folder: Path, rounds: int, to
         await pauses.until_ready(lambda: len(held(split.port)) == len(ours) + 1)
         arguments = same_split(held(split.port), theirs)
         server = await stack.enter_async_context(contenders.llama_server(settings, binary, places[2], *arguments))
-        sides = deque((("whole", whole), ("split", split), ("server", server)))
-        seen: dict[tuple[str, int], list[float]] = {}
-        for side, contender in sides:
-            await throughput.measure(contender, 1, 8, f"warm/{side}")
-        for number in range(rounds):
-            for side, contender in sides:
-                for many in CONCURRENCIES:
-                    speed = await throughput.measure(contender, many, tokens, f"{number}/{many}")
-                    seen.setdefault((side, many), []).append(speed)
-                    print(f"round {number + 1}, {side}: {speed:.1f} tokens/s with {many} at once", flush=True)
-            sides.rotate(-1)
+        seen = await turn_about({"whole": whole, "split": split, "server": server}, rounds, tokens)
     rows: list[Row] = []
     for many in CONCURRENCIES:
         what = f"{many} chat{'s' if many > 1 else ''} at once"
@@ -93,20 +98,11 @@ async def speeds(settings: Settings, binary: Path, folder: Path, rounds: int, to
     return rows
 
 
-def member(folder: Path) -> str:
-    """Return the configuration of a member of a new swarm on loopback: found by multicast DNS, reached by TLS."""
-    gateway = str(Path(sys.executable).with_name("gateway"))
-    subprocess.run([gateway, "token", "new", "--state-dir", str(folder)], check=True, capture_output=True)
-    return (
-        f'token_file = "{folder}/swarm.token"\n[[transport]]\nuse = "tls"\nlisten = "127.0.0.1:0"\n'
-        'announce = ["127.0.0.1"]\n[ledger]\nuse = "memory"\n[[discovery]]\nuse = "mdns"\ninterfaces = ["127.0.0.1"]'
-    )
-
-
 async def ways(settings: Settings, folder: Path, rounds: int, tokens: int) -> list[Row]:
     """Measure tokens per second turn about: split over workers reached directly, and by the tunnels of a swarm."""
     async with AsyncExitStack() as stack:
-        swarm = await asyncio.to_thread(member, folder / "owner")
+        token = await asyncio.to_thread(new_swarm, folder / "owner")
+        swarm = f'token_file = "{token}"\n{found_by_mdns()}'
         near = [(await stack.enter_async_context(contenders.worker(folder, f"near{n}")))[0] for n in range(2)]
         for number in range(2):
             await stack.enter_async_context(contenders.worker(folder, f"far{number}", swarm=swarm))
@@ -117,17 +113,7 @@ async def ways(settings: Settings, folder: Path, rounds: int, tokens: int) -> li
         tunnels = await stack.enter_async_context(contenders.gateway(settings, places[1], swarm=swarm))
         for each in (direct, tunnels):
             await whole_again(each)
-        sides = deque((("direct", direct), ("tls", tunnels)))
-        seen: dict[tuple[str, int], list[float]] = {}
-        for side, contender in sides:
-            await throughput.measure(contender, 1, 8, f"warm/{side}")
-        for number in range(rounds):
-            for side, contender in sides:
-                for many in CONCURRENCIES:
-                    speed = await throughput.measure(contender, many, tokens, f"{number}/{many}")
-                    seen.setdefault((side, many), []).append(speed)
-                    print(f"round {number + 1}, {side}: {speed:.1f} tokens/s with {many} at once", flush=True)
-            sides.rotate(-1)
+        seen = await turn_about({"direct": direct, "tls": tunnels}, rounds, tokens)
     return [
         Row(
             "split by TLS beside split directly",

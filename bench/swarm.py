@@ -6,7 +6,6 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,10 @@ from typing import Any
 
 import msgspec
 from sidebyside import report
+from sidebyside.contenders import family, free_port, processor_seconds
 from sidebyside.figures import percentile
+from sidebyside.footprint import memory
+from sidebyside.membership import found_by_mdns
 
 ROOT = Path(__file__).parent.parent
 _GATEWAY = str(Path(sys.executable).with_name("gateway"))
@@ -99,10 +101,7 @@ def _middle(values: Sequence[float]) -> float:
 
 def tls_by_mdns(_port: int, _known: str) -> str:
     """Return the tables of a swarm without libp2p."""
-    return (
-        '[[transport]]\nuse = "tls"\nlisten = "127.0.0.1:0"\nannounce = ["127.0.0.1"]\n[ledger]\nuse = "memory"\n'
-        '[[discovery]]\nuse = "mdns"\ninterfaces = ["127.0.0.1"]\n'
-    )
+    return found_by_mdns()
 
 
 def p2p_by_dht(port: int, known: str) -> str:
@@ -233,17 +232,21 @@ def idle(members: int, seconds: float) -> Idle:
         formed = max(made.until(lambda port=port: _known(port) >= members - 1) for port in ports) - began
         time.sleep(10)  # what came with forming is over
         pids = [pid for process, _ in made.running.values() for pid in family(process.pid)]
-        cpu, sent, clock = sum(map(cpu_seconds, pids)), loopback_bytes(), time.perf_counter()
+        cpu, sent, clock = sum(map(processor_seconds, pids)), loopback_bytes(), time.perf_counter()
         time.sleep(seconds)
-        spent, moved, passed = sum(map(cpu_seconds, pids)) - cpu, loopback_bytes() - sent, time.perf_counter() - clock
-        memory = sum(map(proportional_bytes, pids))
+        spent, moved, passed = (
+            sum(map(processor_seconds, pids)) - cpu,
+            loopback_bytes() - sent,
+            time.perf_counter() - clock,
+        )
+        proportional = sum(memory(pid).proportional for pid in pids)
     return Idle(
         members=members,
         formed=formed,
         seconds=passed,
         cpu_percent=spent / passed / members * 100,
         bytes_per_second=moved / passed / members,
-        megabytes=memory / members / 1e6,
+        megabytes=proportional / members,
     )
 
 
@@ -264,36 +267,6 @@ def ask(port: int) -> Any:
         return msgspec.json.decode(connection.getresponse().read())
     finally:
         connection.close()
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def family(pid: int) -> list[int]:
-    """Return *pid* and all its descendants."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
-    return [pid, *(each for child in children for each in family(int(child)))]
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time that *pid* has used, in seconds (``/proc/PID/stat``, utime and stime)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def proportional_bytes(pid: int) -> int:
-    """Return the memory of *pid*, shared pages divided, in bytes (``/proc/PID/smaps_rollup``)."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def loopback_bytes() -> int:

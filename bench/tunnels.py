@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sidebyside import report
 from sidebyside.clear import forward
-from sidebyside.ends import MAKE, TAKE, cpu_seconds, far_end, move, tls_context, trips
+from sidebyside.contenders import processor_seconds
+from sidebyside.ends import MAKE, TAKE, far_end, move, tls_context, trips
 from sidebyside.tunnelling import Turn, table, turn
 from swarmgate.api import GATEWAY, Endpoint, Membership, Node, PartContext
 from swarmgate.testing import a_swarm
@@ -154,7 +155,7 @@ async def measure(contender: Contender, size: int, count: int) -> Turn:
     """Give *contender* one turn: *size* bytes up and down, *count* round trips of each size."""
 
     def spent() -> float:
-        return sum(map(cpu_seconds, (os.getpid(), *contender.processes)))
+        return sum(map(processor_seconds, (os.getpid(), *contender.processes)))
 
     before = spent()
     up = await move(contender.port, TAKE, size, contender.context)

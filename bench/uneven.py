@@ -19,11 +19,11 @@ from pathlib import Path
 from time import perf_counter
 
 import msgspec
-from routers import free_port, ours, rust
+from routers import ours, rust
 from run import ROOT
 from sidebyside import report, timed_node
 from sidebyside.client import chat_body, talk
-from sidebyside.contenders import Contender, running
+from sidebyside.contenders import Contender, free_port, running
 from sidebyside.figures import percentile
 from sidebyside.turns import ANSWER, SPEEDS, Arrival, Line, Machine, Turn, line, schedule, systems, table
 

@@ -97,7 +97,7 @@ async def run_gateway(
     backends: Sequence[Mapping[str, object]], folder: Path, workers: Sequence[str] = (), swarm: str = ""
 ) -> AsyncGenerator[Contender]:
     """Run ``gateway run`` in *folder* with the given backends, split over *workers*, or a *swarm*, if there are any."""
-    port = _free_port()
+    port = free_port()
     lines = ["[gateway]", f'listen = "127.0.0.1:{port}"', f'state_dir = "{folder}"', 'log_format = "json"']
     if workers:
         listed = msgspec.json.encode(list(workers)).decode()
@@ -116,7 +116,7 @@ async def run_gateway(
 @asynccontextmanager
 async def llama_server(settings: Settings, binary: Path, folder: Path, *more: str) -> AsyncGenerator[Contender]:
     """Run llama-server with the same settings and *more*; its prompt cache and batching stay as it ships."""
-    port = _free_port()
+    port = free_port()
     command = [str(binary), "--model", settings.model, "--host", "127.0.0.1", "--port", str(port)]
     command += ["--parallel", str(settings.slots), "--ctx-size", str(settings.context_size), "--kv-unified"]
     command += ["--threads", str(settings.threads), "--flash-attn", settings.flash_attention]
@@ -155,14 +155,15 @@ async def worker(
 @asynccontextmanager
 async def bare_application(folder: Path, pieces: int) -> AsyncGenerator[Contender]:
     """Run uvicorn with an application that does nothing but stream *pieces* fixed events."""
-    port = _free_port()
+    port = free_port()
     module = Path(__file__).with_name("bare.py")
     command = [sys.executable, str(module), str(port), str(pieces)]
     async with running("bare ASGI", command, port, "/readyz", folder) as contender:
         yield contender
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -178,10 +178,3 @@ def tls_context(pem: bytes, authority: bytes, *, server: bool) -> ssl.SSLContext
     finally:
         os.close(handle)
     return context
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that process *pid* has taken so far."""
-    with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123  # of the kernel
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

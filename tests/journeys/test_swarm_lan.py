@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gguf import GGMLQuantizationType
-from listeners import Heard, chat, listen_to_all, same_whole
+from listeners import chat, same_whole
 from namespaces import Lan, lan, why_not
-from swarm_members import Members, a_token, an_invite, gateway_command, members
-from tinygguf import Shape, write_llama
+from swarm_members import Members, a_token, an_invite, gateway_command, holders, members, split_backend, write_model
 
 _WHY_NOT = why_not()
 pytestmark = [
@@ -28,9 +26,7 @@ _BODIES = [chat(number, tokens=200) for number in range(3)]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # whose products of one row and of many are alike: with F32 weights they are not, and one text in many forks
-    file = tmp_path_factory.mktemp("models") / "tiny.gguf"
-    return write_llama(file, shape=Shape(layers=6), quantized=GGMLQuantizationType.Q4_1)
+    return write_model(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")
@@ -45,33 +41,15 @@ def swarm(tmp_path: Path, net: Lan) -> Iterator[Members]:
         yield made
 
 
-def backend(model: Path, **options: Any) -> dict[str, Any]:
-    return {"use": "llamacpp", "model": str(model), "name": "m", "threads": 1, "slots": 3, **options}
-
-
 def usable(said: Any) -> set[str]:
     """Return the nodes of the workers that can be used."""
     return {worker["node"] for worker in said["workers"] if worker["state"] == "usable"}
 
 
-def holders(said: Any) -> int:
-    """Return how many machines hold a part of the model, 0 while it is not ready."""
-    (model,) = said["models"]
-    return sum(place["share"] > 0 for place in model["places"]) if model["ready"] else 0
-
-
-def listen(
-    swarm: Members, disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None
-) -> list[Heard]:
-    """Read streams on the gateway's own machine."""
-    url = swarm.started["gw"].url
-    return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
-
-
 def test_a_worker_that_joins_is_used_and_one_that_dies_is_missed(swarm: Members, net: Lan, model: Path) -> None:
     """Listed within two seconds of its offer, split over, killed in the middle of streams: none is cut or changed."""
     swarm.worker("one")
-    swarm.gateway("gw", backends=[backend(model, placement="split")])
+    swarm.gateway("gw", backends=[split_backend(model, placement="split")])
     swarm.until("gw", lambda said: holders(said) == 2)
     offered = _offered(swarm, "two")
     seen = swarm.until("gw", lambda said: len(usable(said)) == 2) + offered
@@ -82,13 +60,13 @@ def test_a_worker_that_joins_is_used_and_one_that_dies_is_missed(swarm: Members,
     assert worker["way"]["kind"] == "direct"
     assert worker["way"]["address"].startswith(f"tls://{worker['node']}@10.77.0.")
     assert worker["way"]["rtt_seconds"] > 0
-    before = listen(swarm)
+    before = swarm.listen("gw", _BODIES)
 
     async def kill(pieces: Callable[[int], Awaitable[None]]) -> None:
         await pieces(60)
         await asyncio.to_thread(swarm.kill, "two")
 
-    same_whole(listen(swarm, kill), before)
+    same_whole(swarm.listen("gw", _BODIES, kill), before)
     swarm.until("gw", lambda said: holders(said) == 2)
 
     async def cut(pieces: Callable[[int], Awaitable[None]]) -> None:
@@ -97,7 +75,7 @@ def test_a_worker_that_joins_is_used_and_one_that_dies_is_missed(swarm: Members,
         await asyncio.sleep(8)
         net.mend("one")
 
-    heard = listen(swarm, cut)
+    heard = swarm.listen("gw", _BODIES, cut)
     same_whole(heard, before)
     # noticed within five seconds; then the only worker is gone until its cable is back, and found again
     swarm.until("gw", lambda said: holders(said) == 2)
@@ -114,10 +92,10 @@ def _offered(swarm: Members, host: str) -> float:
 
 def test_gateways_answer_for_one_another(swarm: Members, model: Path) -> None:
     """One has the model and wants keys, one has none: a credential opens it, and it is missed when it stops."""
-    swarm.gateway("one", "run", "--federated", backends=[backend(model)], api_keys=["key-of-one"])
+    swarm.gateway("one", "run", "--federated", backends=[split_backend(model)], api_keys=["key-of-one"])
     swarm.gateway("gw", "federated")
     swarm.until("gw", lambda said: any("m" in node["models"] and node["state"] == "ready" for node in said["nodes"]))
-    heard = listen(swarm)
+    heard = swarm.listen("gw", _BODIES)
     assert all(each.whole for each in heard)
     assert swarm.stop("one") == 0
     swarm.until("gw", lambda said: not any(each["state"] == "usable" for each in said["gateways"]), seconds=5)
@@ -125,7 +103,7 @@ def test_gateways_answer_for_one_another(swarm: Members, model: Path) -> None:
 
 def test_another_token_opens_nothing(swarm: Members, model: Path, tmp_path: Path) -> None:
     """A worker of another swarm on the same network is not seen, and nothing of it is in the page."""
-    swarm.gateway("gw", backends=[backend(model)])
+    swarm.gateway("gw", backends=[split_backend(model)])
     stranger = swarm.worker("out", token=a_token(tmp_path, "stranger"))
     while "offering.began" not in stranger.said():
         time.sleep(0.05)
@@ -142,7 +120,7 @@ def test_a_revoked_invite_is_out_at_once_and_after_a_restart(swarm: Members, mod
     # everywhere, loopback among it: that is where the command line asks without a key
     owner: dict[str, Any] = {"state_dir": str(swarm.token.parent), "port": 18080, "listen": "0.0.0.0:18080"}
     swarm.worker("one", token=invite)
-    swarm.gateway("gw", backends=[backend(model, placement="split")], **owner)
+    swarm.gateway("gw", backends=[split_backend(model, placement="split")], **owner)
     swarm.until("gw", lambda said: holders(said) == 2)
     (node,) = usable(swarm.get("gw", "/v1/swarm"))
     command = ["token", "revoke", node, "--config", str(swarm.folder / "gw" / "gateway.toml")]
@@ -150,7 +128,7 @@ def test_a_revoked_invite_is_out_at_once_and_after_a_restart(swarm: Members, mod
     assert said.returncode == 0, said.stderr
     swarm.until("gw", lambda said: not usable(said) and holders(said) == 0, seconds=5)
     swarm.stop("gw")
-    swarm.gateway("gw", backends=[backend(model, placement="split")], **owner)
+    swarm.gateway("gw", backends=[split_backend(model, placement="split")], **owner)
     time.sleep(4)
     assert not usable(swarm.get("gw", "/v1/swarm"))
 
@@ -158,7 +136,7 @@ def test_a_revoked_invite_is_out_at_once_and_after_a_restart(swarm: Members, mod
 def test_a_worker_by_invite_cannot_be_a_gateway(swarm: Members, model: Path, tmp_path: Path) -> None:
     """Its role forbids the offer: the log says so, the gateway serves its own, and others do not see it."""
     invite = an_invite(swarm.token, tmp_path / "invite", "worker")
-    one = swarm.gateway("one", "run", "--federated", backends=[backend(model)], token=invite)
+    one = swarm.gateway("one", "run", "--federated", backends=[split_backend(model)], token=invite)
     swarm.gateway("gw", "federated")
     time.sleep(4)
     assert swarm.get("gw", "/v1/swarm")["gateways"] == []

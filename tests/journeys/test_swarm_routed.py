@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gguf import GGMLQuantizationType
-from listeners import Heard, chat, listen_to_all, same_whole
+from listeners import chat, listen_to_all, same_whole
 from namespaces import lan, router, why_no_nat, why_not
-from swarm_members import Members, members
-from tinygguf import Shape, write_llama
+from swarm_members import Members, holders, members, split_backend, write_model
 
 _WHY_NOT = why_not()
 pytestmark = [
@@ -45,9 +43,7 @@ def parts(*bootstrap: str, tls: bool = True) -> Parts:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # whose products of one row and of many are alike: with F32 weights they are not, and one text in many forks
-    file = tmp_path_factory.mktemp("models") / "tiny.gguf"
-    return write_llama(file, shape=Shape(layers=6), quantized=GGMLQuantizationType.Q4_1)
+    return write_model(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture
@@ -59,8 +55,9 @@ def stage(tmp_path: Path) -> Iterator[tuple[Members, Any]]:
         yield stack.enter_context(members(tmp_path, here, there, parts=parts())), between
 
 
-def backend(model: Path, **options: Any) -> dict[str, Any]:
-    return {"use": "llamacpp", "model": str(model), "name": "m", "threads": 1, "slots": 3, **options}
+def address_of(swarm: Members, host: str = "10.77.0.1") -> str:
+    """Return where the gateway called ``gw`` can be dialled, as a multiaddress."""
+    return f"/ip4/{host}/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
 
 
 def ways(said: Any) -> dict[str, str]:
@@ -72,41 +69,32 @@ def ways(said: Any) -> dict[str, str]:
     }
 
 
-def holders(said: Any) -> int:
-    (model,) = said["models"]
-    return sum(place["share"] > 0 for place in model["places"]) if model["ready"] else 0
-
-
 @pytest.mark.parametrize("tls", [True, False])
 def test_machines_of_two_networks_split_a_model(stage: tuple[Members, Any], model: Path, tls: bool) -> None:
     """One is found on the LAN, one by the DHT; both are used, over TLS or over libp2p, and a death cuts no stream."""
     swarm, _ = stage
-    swarm.gateway("gw", backends=[backend(model, placement="split")], parts=parts(tls=tls))
-    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.gateway("gw", backends=[split_backend(model, placement="split")], parts=parts(tls=tls))
+    known = address_of(swarm)
     swarm.worker("far", parts=parts(known, tls=tls))
     swarm.worker("near", parts=parts(tls=tls))
     swarm.until("gw", lambda said: holders(said) == 3, seconds=60)
     assert ways(swarm.get("gw", "/v1/swarm")) == dict.fromkeys(("near", "far"), "tls" if tls else "p2p")
-    url = swarm.started["gw"].url
 
-    def listen(disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None) -> Any:
-        return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
-
-    before = listen()
+    before = swarm.listen("gw", _BODIES)
 
     async def kill(pieces: Callable[[int], Awaitable[None]]) -> None:
         await pieces(60)
         await asyncio.to_thread(swarm.kill, "far")
 
-    same_whole(listen(kill), before)
+    same_whole(swarm.listen("gw", _BODIES, kill), before)
     swarm.until("gw", lambda said: holders(said) == 2)
 
 
 def test_a_partition_heals(stage: tuple[Members, Any], model: Path) -> None:
     """The router stops: the far worker is missed within seconds and comes back by itself when it forwards again."""
     swarm, between = stage
-    swarm.gateway("gw", backends=[backend(model)])
-    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.gateway("gw", backends=[split_backend(model)])
+    known = address_of(swarm)
     swarm.worker("far", parts=parts(known))
     swarm.until("gw", lambda said: "far" in ways(said), seconds=60)
     between.cut()
@@ -124,8 +112,8 @@ def test_a_worker_behind_a_nat_is_used(tmp_path: Path, model: Path) -> None:
         outside = stack.enter_context(lan("gw", number=1))
         stack.enter_context(router(behind, outside, nat=True))
         swarm = stack.enter_context(members(tmp_path, behind, outside, parts=parts()))
-        swarm.gateway("gw", backends=[backend(model, placement="split")])
-        known = f"/ip4/10.77.1.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+        swarm.gateway("gw", backends=[split_backend(model, placement="split")])
+        known = address_of(swarm, "10.77.1.1")
         swarm.worker("far", parts=parts(known))
         swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
         said = swarm.get("gw", "/v1/swarm")
@@ -138,22 +126,18 @@ def test_a_worker_behind_a_nat_is_used(tmp_path: Path, model: Path) -> None:
 def test_libp2p_may_die_and_tunnels_go_on(stage: tuple[Members, Any], model: Path) -> None:
     """The child is killed in the middle of streams that go by TLS: none notices, and the swarm forms again."""
     swarm, _ = stage
-    swarm.gateway("gw", backends=[backend(model, placement="split")])
-    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.gateway("gw", backends=[split_backend(model, placement="split")])
+    known = address_of(swarm)
     swarm.worker("far", parts=parts(known))
     swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
-    url = swarm.started["gw"].url
     (child,) = swarm.children("gw", "transport_libp2p")
 
     async def kill(pieces: Callable[[int], Awaitable[None]]) -> None:
         await pieces(30)
         os.kill(child, signal.SIGKILL)
 
-    def listen(disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None) -> list[Heard]:
-        return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
-
-    before, engines = listen(), swarm.children("gw", "backend_llamacpp.engine")
-    same_whole(listen(kill), before)
+    before, engines = swarm.listen("gw", _BODIES), swarm.children("gw", "backend_llamacpp.engine")
+    same_whole(swarm.listen("gw", _BODIES, kill), before)
     assert swarm.children("gw", "backend_llamacpp.engine") == engines, (
         "the split stood on TLS, and had to be loaded again"
     )
@@ -168,12 +152,11 @@ def test_libp2p_may_die_and_tunnels_go_on(stage: tuple[Members, Any], model: Pat
 def test_the_way_changes_while_a_stream_runs(stage: tuple[Members, Any], model: Path) -> None:
     """The port of TLS is closed in the middle of streams: they go on over libp2p, whole and the same."""
     swarm, _ = stage
-    swarm.gateway("gw", backends=[backend(model, placement="split")])
-    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.gateway("gw", backends=[split_backend(model, placement="split")])
+    known = address_of(swarm)
     swarm.worker("far", parts=parts(known))
     swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
     assert ways(swarm.get("gw", "/v1/swarm")) == {"far": "tls"}
-    url = swarm.started["gw"].url
 
     async def close(pieces: Callable[[int], Awaitable[None]]) -> None:
         await pieces(30)
@@ -184,11 +167,8 @@ def test_the_way_changes_while_a_stream_runs(stage: tuple[Members, Any], model: 
             " add rule ip shut in tcp dport 7479 drop",
         )
 
-    def listen(disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None) -> list[Heard]:
-        return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
-
-    before = listen()
-    same_whole(listen(close), before)
+    before = swarm.listen("gw", _BODIES)
+    same_whole(swarm.listen("gw", _BODIES, close), before)
     swarm.until("gw", lambda said: ways(said) == {"far": "p2p"} and holders(said) == 2, seconds=30)
 
 
@@ -196,8 +176,8 @@ def test_a_node_found_three_ways_is_one(stage: tuple[Members, Any], model: Path)
     """In the static list, by multicast DNS and by gossip: it holds layers once, and the other entry says why not."""
     swarm, _ = stage
     static = ("[[discovery]]", {"use": "static", "workers": ["10.77.0.2:50052"]})
-    swarm.gateway("gw", backends=[backend(model, placement="split")], parts=[*parts(), static])
-    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    swarm.gateway("gw", backends=[split_backend(model, placement="split")], parts=[*parts(), static])
+    known = address_of(swarm)
     swarm.worker("near", "--listen", "0.0.0.0:50052", parts=parts(known))
     swarm.until("gw", lambda said: len(said["workers"]) == 2 and holders(said) == 2, seconds=60)
     swarm.until("gw", lambda said: {"mdns", "static"} <= {way for each in said["workers"] for way in each["found"]})
@@ -213,21 +193,17 @@ def test_answers_go_on_at_another_gateway_of_the_swarm(stage: tuple[Members, Any
     """Two have the model, the door has none: one is killed in the middle of streams, and none is cut or changed."""
     swarm, _ = stage
     swarm.gateway("gw", "federated", parts=parts(tls=tls))
-    known = f"/ip4/10.77.0.1/tcp/{_PORT}/p2p/{swarm.get('gw', '/v1/swarm')['gateway']['id']}"
+    known = address_of(swarm)
     for host in ("near", "far"):
-        swarm.gateway(host, "run", "--federated", backends=[backend(model)], parts=parts(known, tls=tls))
+        swarm.gateway(host, "run", "--federated", backends=[split_backend(model)], parts=parts(known, tls=tls))
     swarm.until("gw", lambda said: sum(each["state"] == "ready" for each in said["nodes"]) == 2, seconds=60)
     taken = {each["way"]["address"].partition(":")[0] for each in swarm.get("gw", "/v1/swarm")["gateways"]}
     assert taken == {"tls" if tls else "p2p"}
-    url = swarm.started["gw"].url
 
-    def listen(disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None) -> list[Heard]:
-        return swarm.site("gw").inside(lambda: asyncio.run(listen_to_all(url, _BODIES, disturb, seconds=90)))
-
-    before = listen()
+    before = swarm.listen("gw", _BODIES)
 
     async def kill(pieces: Callable[[int], Awaitable[None]]) -> None:
         await pieces(60)
         await asyncio.to_thread(swarm.kill, "far")
 
-    same_whole(listen(kill), before)
+    same_whole(swarm.listen("gw", _BODIES, kill), before)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gguf import GGMLQuantizationType
+from listeners import Heard, listen_to_all
 from live_gateway import LiveGateway, Site, launch, until_ready
 from live_worker import clean_environ
 from namespaces import Lan
+from tinygguf import Shape, write_llama
 
 #: A swarm without libp2p: nodes find each other by multicast DNS, and reach each other by TLS.
 LAN_ONLY: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -136,6 +140,16 @@ class Members:
         """Return the JSON at *path* of the gateway on *host*, asked on that machine."""
         return self.site(host).inside(lambda: self.started[host].get(path))
 
+    def listen(
+        self,
+        host: str,
+        bodies: Sequence[dict[str, Any]],
+        disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None,
+    ) -> list[Heard]:
+        """Read streams of the gateway on *host*, on that machine, while *disturb* does harm."""
+        url = self.started[host].url
+        return self.site(host).inside(lambda: asyncio.run(listen_to_all(url, bodies, disturb, seconds=90)))
+
     def until(
         self, host: str, wanted: Callable[[Any], bool], *, seconds: float = 30.0, path: str = "/v1/swarm"
     ) -> float:
@@ -171,6 +185,22 @@ class Members:
         )
         self.started[host] = running
         return running
+
+
+def split_backend(model: Path, **options: Any) -> dict[str, Any]:
+    """Return the options of a backend that serves *model* as ``m`` by one thread."""
+    return {"use": "llamacpp", "model": str(model), "name": "m", "threads": 1, "slots": 3, **options}
+
+
+def holders(said: Any) -> int:
+    """Return how many machines hold a part of the one model, 0 while it is not ready; *said* is ``/v1/swarm``."""
+    (model,) = said["models"]
+    return sum(place["share"] > 0 for place in model["places"]) if model["ready"] else 0
+
+
+def write_model(folder: Path) -> Path:
+    """Write a model whose products of one row and of many are alike: with F32 weights a text may fork in company."""
+    return write_llama(folder / "tiny.gguf", shape=Shape(layers=6), quantized=GGMLQuantizationType.Q4_1)
 
 
 def _family(pid: int) -> list[int]:

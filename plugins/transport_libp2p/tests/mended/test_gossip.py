@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -96,6 +96,80 @@ async def test_strangers_are_told_no_topic(mended: Opens, ends: Any) -> None:
         known.add(peer.get_id())
         host.admit(peer.get_id())
         await ends.until(lambda: "secret topic" in listener.peer_topics)
+
+
+class Outsider:
+    """A peer whose pubsub is written by hand, so that it can say and hear on the connection it means."""
+
+    PROTOCOL = "/meshsub/1.1.0"
+
+    def __init__(self, host: Any) -> None:
+        self.host, self.heard = host, bytearray()
+        host.set_stream_handler(self.PROTOCOL, self._hear)
+
+    async def _hear(self, stream: Any) -> None:
+        with suppress(Exception):  # its connection ends
+            while True:
+                self.heard += await stream.read(65536)
+
+    async def connect(self, other: Any) -> Any:
+        """Make one more connection to *other*, and say on it what is to be heard."""
+        from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+        from libp2p.pubsub.pb import rpc_pb2
+        from libp2p.utils import encode_varint_prefixed
+
+        connection = await self.host.get_network().dial_addr(other.get_transport_addrs()[0], other.get_id())
+        stream = await connection.new_stream()
+        await self.host.multiselect_client.select_one_of([self.PROTOCOL], MultiselectCommunicator(stream), 5)
+        hello = rpc_pb2.RPC(subscriptions=[rpc_pb2.RPC.SubOpts(subscribe=True, topicid="topic")])
+        await stream.write(encode_varint_prefixed(hello.SerializeToString()))
+        return connection
+
+
+async def test_who_comes_back_before_it_is_missed_hears_on(kind: str, opens: Opens, mended: Opens, ends: Any) -> None:
+    """A peer that tells its topics on a second connection, and whose first one ends then, hears by the second.
+
+    libp2p's own pubsub goes on with the first, and forgets what was told on the second as soon as it finds it broken.
+    """
+    async with opens() as host, mended() as far, _pubsub(host, kind) as speaker:
+        await speaker.subscribe("topic")
+        outsider = Outsider(far)
+        first = await outsider.connect(host)
+        await ends.until(lambda: far.get_id() in speaker.peers and b"topic" in outsider.heard)
+        speaker.handle_subscription = noting(speaker.handle_subscription, told := trio.Event())
+        await outsider.connect(host)
+        await told.wait()
+        await first.close()
+        await ends.until(lambda: len(host.get_network().get_connections(far.get_id())) == 1)
+        heard = False
+        for number in range(8):
+            await speaker.publish("topic", f"message {number}".encode())
+            with trio.move_on_after(0.5):
+                await ends.until(lambda: b"message" in outsider.heard)
+                heard = True
+                break
+        assert heard == (kind == "mended")
+        assert (far.get_id() in speaker.peer_topics.get("topic", ())) == (kind == "mended")
+
+
+def noting(handle: Callable[..., None], told: trio.Event) -> Callable[..., None]:
+    """Return *handle*, which sets *told* when it has been called."""
+
+    def handle_and_note(*args: Any) -> None:
+        handle(*args)
+        told.set()
+
+    return handle_and_note
+
+
+async def test_who_has_hung_up_is_forgotten(mended: Opens, ends: Any) -> None:
+    """When the last stream ends on which a peer told its topics, they are forgotten, and so is the peer."""
+    async with mended() as host, mended() as far, _pubsub(host) as speaker:
+        await speaker.subscribe("topic")
+        connection = await Outsider(far).connect(host)
+        await ends.until(lambda: far.get_id() in speaker.peers and "topic" in speaker.peer_topics)
+        await connection.close()
+        await ends.until(lambda: not speaker.peers and not speaker.peer_topics)
 
 
 async def test_a_dht_client_offers_nothing(mended: Opens) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -120,9 +120,10 @@ class Guest:
             return await self._read(peer, stream)
 
     async def answer(self, peer: NodeId, stream: BufferedByteStream) -> None:
-        """Answer the hello of *peer*, who has dialled."""
-        self.callers.append((peer, await self._read(peer, stream)))
-        await stream.send(hello.write(self.member, self.peer.addresses))
+        """Answer the hello of *peer*, who has dialled, unless its connection ends meanwhile."""
+        with suppress(anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError):
+            self.callers.append((peer, await self._read(peer, stream)))
+            await stream.send(hello.write(self.member, self.peer.addresses))
 
     async def _read(self, peer: NodeId, stream: BufferedByteStream) -> hello.Shown:
         head = await stream.receive_exactly(hello.HEAD_BYTES)

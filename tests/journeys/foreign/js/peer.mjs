@@ -53,12 +53,14 @@ function carry (stream, introduction) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   socket.write(JSON.stringify(introduction) + '\n')
   socket.on('error', (error) => stream.abort(error))
-  socket.on('data', async (data) => {
-    if (!stream.send(data)) {
+  const outward = async (data) => {
+    if (!stream.send(data)) { // which throws when the stream is over
       socket.pause()
-      await stream.onDrain().then(() => socket.resume(), () => socket.destroy())
+      await stream.onDrain()
+      socket.resume()
     }
-  })
+  }
+  socket.on('data', (data) => outward(data).catch(() => socket.resetAndDestroy()))
   socket.on('end', () => stream.close().catch(() => socket.destroy()))
   const inward = async () => {
     for await (const chunk of stream) {

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING, cast
 
 import structlog
 import trio
 from libp2p.abc import INetStream, IPubsubRouter
+from libp2p.network.stream.exceptions import StreamEOF
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
 
 from swarmgate_transport_libp2p.child.mended.host import MendedHost
+
+if TYPE_CHECKING:
+    from swarmgate_transport_libp2p.child.mended.muxer import Muxer
 
 #: Bytes read at once where none are expected.
 _PIECE = 4096
@@ -53,7 +58,7 @@ class MendedPubsub(Pubsub):
                 self._forget_all_subscriptions(peer)
 
     async def handle_sending_messages(self, peer_id: ID, stream: INetStream, queue: RpcQueue) -> None:
-        """Send what is queued for a peer, and notice when its stream has ended: not only when something is to be sent."""
+        """Send what is queued for a peer, and notice when its stream has ended, also while nothing is to be sent."""
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._notice_end, peer_id, stream)
             await super().handle_sending_messages(peer_id, stream, queue)
@@ -87,6 +92,8 @@ class MendedPubsub(Pubsub):
         try:
             while await stream.read(_PIECE):
                 pass  # nobody has anything to say on a stream of ours
+        except StreamEOF:  # it says so, and may listen all the same
+            await cast("Muxer", stream.muxed_conn).event_closed.wait()
         except Exception as fault:  # noqa: BLE001  # however it ends; it runs in a task of the service
             log.debug("pubsub.stream_ended", peer=str(peer), reason=repr(fault))
         if self.peers.get(peer) is stream:

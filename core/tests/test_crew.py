@@ -118,6 +118,21 @@ async def test_a_new_address_replaces_the_path() -> None:
             assert sorted(fake.log) == ["+fake://a", "+fake://elsewhere", "-fake://a"]
 
 
+async def test_a_further_address_leaves_the_path_alone() -> None:
+    """Who is held by an address that is offered still is not reached anew; where else it is, is known for later."""
+    ledger, fake = MemoryLedger(), FakeTransport()
+    await ledger.post(an_offer("a"))
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crews:
+            await anext(crews)
+            more = msgspec.structs.replace(an_offer("a", sequence=1), addresses=("fake://more", "fake://a"))
+            await ledger.post(more)
+            while crews.members()[0].offer.addresses != more.addresses:  # noqa: ASYNC110  # nobody else is told
+                await anyio.sleep(0.01)
+            assert crews.members()[0].standing == "usable"
+            assert fake.log == ["+fake://a"]
+
+
 async def test_new_labels_are_news_and_a_mere_renewal_is_not() -> None:
     """The path stays open in both cases."""
     ledger, fake, heard = MemoryLedger(), FakeTransport(), list[Worker]()

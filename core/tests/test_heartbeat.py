@@ -36,6 +36,21 @@ async def test_new_labels_are_posted_at_once() -> None:
             assert heartbeat.offer.sequence == 1
 
 
+async def test_new_addresses_are_posted_at_once() -> None:
+    """Others need not wait for the next renewal to find what has moved; the same addresses again are no news."""
+    ledger = MemoryLedger()
+    offer = Offer(node=NodeId("a"), service=LLAMA_RPC, name="0", addresses=("fake://one",), lifetime=3600)
+    with anyio.fail_after(5):
+        async with standing(ledger, offer) as heartbeat, ledger.watch(LLAMA_RPC) as sets:
+            while not await anext(sets):
+                pass
+            heartbeat.readdress(("fake://two",))
+            assert (await anext(sets))[0].addresses == ("fake://two",)
+            heartbeat.readdress(("fake://two",))
+            await anyio.wait_all_tasks_blocked()
+            assert heartbeat.offer.sequence == 1
+
+
 async def test_a_cancelled_house_still_withdraws() -> None:
     """Being cancelled does not leave a dead offer behind."""
     ledger = MemoryLedger()

@@ -78,8 +78,8 @@ async def test_it_lends_until_told_to_stop(tmp_path: Path) -> None:
     assert text.startswith("shed lends CPU, 2.5 GB of memory on 127.0.0.1:50052\n")
     assert '  LLAMACPP_GRPC_SERVERS="127.0.0.1:50052" gateway run --model FILE.gguf\n' in text
     assert shed.context is not None
-    assert (shed.context.node.name, shed.context.state_dir) == ("n1", tmp_path / "state")
-    assert (tmp_path / "state" / "node.json").exists()
+    assert (shed.context.node.name, shed.context.state_dir) == ("n1", tmp_path / "state" / "worker")
+    assert (tmp_path / "state" / "worker" / "node.json").exists()
 
 
 async def test_everybody_s_address_is_warned_of(tmp_path: Path) -> None:

@@ -18,6 +18,31 @@ HERE = Endpoint("127.0.0.1", 5)
 OWNER, WORKER, VIEWER = a_swarm("owner", "worker", "viewer")
 
 
+class Moving(FakeTransport):
+    """Is somewhere else when it is asked again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now: tuple[str, ...] = ("fake://here",)
+
+    async def addresses(self, exposed: str) -> tuple[str, ...]:
+        return self.now
+
+
+class Slow(FakeTransport):
+    """Takes its time to be listened on."""
+
+    def __init__(self) -> None:
+        super().__init__(scheme="slow")
+        self.ready = anyio.Event()
+
+    @asynccontextmanager
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
+        await self.ready.wait()
+        async with super().expose(service, endpoint) as addresses:
+            yield addresses
+
+
 class Deaf(FakeTransport):
     """Cannot be listened on."""
 
@@ -59,6 +84,52 @@ async def test_an_offer_stands_with_the_addresses_of_every_transport_for_members
             assert "standing" in repr(made)
     assert ledger.offers(LLAMA_RPC) == ()
     assert one.known == other.known == {}
+
+
+async def test_what_has_moved_is_posted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the addresses of now, above the offer from before; who is nowhere for a while stays where it was."""
+    monkeypatch.setattr("swarmgate.offering.LOOKED_SECONDS", 0.01)
+    ledger, fake = MemoryLedger(), Moving()
+    with anyio.fail_after(10):
+        async with (
+            ledger.watch(LLAMA_RPC) as sets,
+            offering(ledger, {"fake": fake}, OWNER, an_offer(addresses=(), sequence=7), HERE) as made,
+        ):
+            assert made is not None
+            assert await seen(sets, lambda offers: any(each.addresses == ("fake://here",) for each in offers))
+            fake.now = ()
+            await anyio.sleep(0.05)
+            assert made.offer.addresses == ("fake://here",)
+            fake.now = ("fake://there", "fake://and-there")
+            moved = await seen(sets, lambda offers: any(each.addresses == fake.now for each in offers))
+            assert moved is not None
+            assert moved.sequence > 7
+            await made.withdraw()
+            fake.now = ("fake://back",)
+            while made.offer.addresses != fake.now:  # noqa: ASYNC110  # nothing is posted that one could wait for
+                await anyio.sleep(0.01)
+            assert ledger.offers(LLAMA_RPC) == ()
+            await made.restore()
+            assert await seen(sets, lambda offers: any(each.addresses == ("fake://back",) for each in offers))
+
+
+async def test_a_slow_transport_keeps_nobody_waiting_for_the_others() -> None:
+    """The offer stands with what there is, and is posted anew when the rest has come."""
+    ledger, slow = MemoryLedger(), Slow()
+    transports = {"slow": slow, "fake": FakeTransport()}
+    with anyio.fail_after(10):
+        async with (
+            ledger.watch(LLAMA_RPC) as sets,
+            offering(ledger, transports, OWNER, an_offer(addresses=()), HERE) as made,
+        ):
+            assert made is not None
+            first = await seen(sets, bool)
+            assert first is not None
+            assert first.addresses == (f"fake://llama-rpc/{HERE}",)
+            slow.ready.set()
+            whole = await seen(sets, lambda offers: any(len(each.addresses) == 2 for each in offers))
+            assert whole is not None
+            assert whole.addresses == (f"slow://llama-rpc/{HERE}", *first.addresses)
 
 
 async def test_it_can_be_withdrawn_while_the_service_goes_on() -> None:

@@ -207,6 +207,21 @@ async def test_a_taken_port_is_told_before_anything_loads(tmp_path: Path) -> Non
             await run_until(wishes, blueprint(tmp_path, listen=address), announce=gateway.announce)
 
 
+async def test_a_cancelled_gateway_leaves_nothing_in_the_loop(tmp_path: Path) -> None:
+    """Its connections end, and the one that runs next in the same loop answers: three times, with somebody there."""
+    for _ in range(3):
+        streams: list[SocketStream] = []
+        with anyio.CancelScope() as scope:
+            async with running(blueprint(tmp_path)) as gateway:
+                streams.append(stream := await gateway.connect())
+                await stream.send(chat("hello"))
+                await until(stream, b"hello")
+                scope.cancel()
+        async with streams[0] as stream:
+            with anyio.fail_after(10), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await stream.receive()
+
+
 async def test_an_open_door_is_warned_of(tmp_path: Path) -> None:
     """Listening beyond this machine without keys is said aloud; with keys it is not."""
     async with running(blueprint(tmp_path, listen="0.0.0.0:0")) as gateway:

@@ -38,6 +38,7 @@ def told(node: subprocess.Popen[str], fact: str) -> Any:
 
 
 @pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)
+@pytest.mark.timeout(180)
 def test_two_homes_meet_through_a_relay(tmp_path: Path) -> None:
     """Behind two NATs, of which neither lets anybody in, gossip and tunnels go through a member that both can dial.
 
@@ -55,3 +56,25 @@ def test_two_homes_meet_through_a_relay(tmp_path: Path) -> None:
         cut = time.monotonic()
         nets.cut("home1")
         assert told(one, "lost") - cut < 5.5
+
+
+@pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)
+@pytest.mark.timeout(180)
+def test_a_relay_that_comes_later_and_goes_is_found_again(tmp_path: Path) -> None:
+    """Two homes that were up before any relay meet when it comes, and meet again when it was killed and came back.
+
+    Nobody posts an offer anew for that: who finds no direct way asks the relays of now, and a relay that begins anew
+    is asked at once for a new reservation.
+    """
+    bootstrap = f"/ip4/{MIDDLE}/tcp/4001"
+    with homes() as nets, ExitStack() as stack:
+        two = stack.enter_context(a_node(nets, "home2", 2, tmp_path, bootstrap))
+        one = stack.enter_context(a_node(nets, "home1", 1, tmp_path, bootstrap))
+        assert told(two, "addresses")
+        assert told(one, "addresses")
+        with a_node(nets, "middle", 0, tmp_path, ""):
+            assert told(one, "echoed")
+            assert told(one, "way") == "relayed"
+        assert told(one, "lost")
+        stack.enter_context(a_node(nets, "middle", 0, tmp_path, ""))
+        assert told(one, "again")

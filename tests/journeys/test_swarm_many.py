@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from live_gateway import free_port
 from swarm_members import Members, members
+from swarm_members import parts_on_loopback as parts
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 _NODES = 12
-Parts = Sequence[tuple[str, Mapping[str, Any]]]
-
-
-def parts(port: int, *bootstrap: str) -> Parts:
-    """Return parts that keep to loopback."""
-    host = {"listen_maddrs": [f"/ip4/127.0.0.1/tcp/{port}"], "bootstrap_peers": list(bootstrap)}
-    return [
-        ("[[transport]]", {"use": "tls", "listen": "127.0.0.1:0", "announce": ["127.0.0.1"]}),
-        ("[[transport]]", {"use": "p2p", **host}),
-        ("[ledger]", {"use": "gossip", **host}),
-        ("[[discovery]]", {"use": "dht", **host}),
-    ]
 
 
 @pytest.fixture

@@ -30,6 +30,17 @@ LAN_ONLY: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+def parts_on_loopback(port: int, *bootstrap: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    """Return parts that keep to loopback: libp2p listens on *port*, 0 for any, and begins with *bootstrap*."""
+    host = {"listen_maddrs": [f"/ip4/127.0.0.1/tcp/{port}"], "bootstrap_peers": list(bootstrap)}
+    return [
+        ("[[transport]]", {"use": "tls", "listen": "127.0.0.1:0", "announce": ["127.0.0.1"]}),
+        ("[[transport]]", {"use": "p2p", **host}),
+        ("[ledger]", {"use": "gossip", **host}),
+        ("[[discovery]]", {"use": "dht", **host}),
+    ]
+
+
 def gateway_command(*words: str, home: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run ``gateway WORDS`` with *home* as its state folder and return what came of it."""
     command = [str(Path(sys.executable).with_name("gateway")), *words, "--state-dir", str(home)]
@@ -103,10 +114,11 @@ class Members:
         *options: str,
         token: Path | None = None,
         parts: Sequence[tuple[str, Mapping[str, Any]]] | None = None,
+        **settings: Any,
     ) -> LiveGateway:
         """Start a worker on *host*; it is on its way when this returns."""
         arguments = ("worker", "llama-cpp-rpc", "--listen", "127.0.0.1:0", "--threads", "1", *options)
-        return self._launch(host, arguments, (), token, parts, {})
+        return self._launch(host, arguments, (), token, parts, settings)
 
     def kill(self, host: str) -> None:
         """Kill who was started on *host*, children and all, without a word to anybody."""

@@ -29,7 +29,7 @@ from swarmgate.chat import (
     Usage,
 )
 from swarmgate.child import Child, ChildEvents
-from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Probe, Splitter, Transport
+from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Movable, Probe, Splitter, Transport
 from swarmgate.errors import (
     ConfigError,
     ContextExceeded,
@@ -119,6 +119,7 @@ __all__ = [
     "MemoryLedger",
     "Message",
     "ModelCard",
+    "Movable",
     "NoOptions",
     "Node",
     "NodeId",

@@ -216,9 +216,8 @@ async def assemble(
 
     """
     settings = blueprint.settings
-    state_dir = settings.state_path()
     node, identity = await anyio.to_thread.run_sync(partial(settle, settings, makes_token=True))
-    context = PartContext(node, state_dir, identity.membership)
+    context = PartContext(node, identity.folder, identity.membership)
     async with AsyncExitStack() as stack:
         assembly = Assembly(blueprint, node, identity)
         chosen = blueprint.opened_by("run")

@@ -56,6 +56,19 @@ class Transport(Protocol):
 
 
 @runtime_checkable
+class Movable(Protocol):
+    """What a transport has besides whose addresses may change while something is exposed; others may leave it out."""
+
+    async def addresses(self, exposed: str) -> tuple[str, ...]:
+        """Return under which addresses others reach now what was exposed, best first; none if they cannot.
+
+        *exposed* is the first of those that :meth:`Transport.expose` yielded.  It is asked every few seconds while that
+        is held; an offer of it is posted anew when the answer changes.
+        """
+        ...
+
+
+@runtime_checkable
 class Ledger(Protocol):
     """The shared book of standing offers."""
 

@@ -148,7 +148,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
             self._stir()
         for key, offer in standing.items():
             path = self._paths.get(key)
-            if path is not None and path.offer.addresses == offer.addresses:
+            if path is not None and _leads_to(path, offer):
                 self._renew(path, offer)
                 continue
             if path is not None:
@@ -287,6 +287,12 @@ def _by(path: _Path) -> str:
     return f"{path.reached.address if path.reached else 'nothing'} ({_kind(path) or 'nobody knows which way'})"
 
 
+def _leads_to(path: _Path, offer: Offer) -> bool:
+    """Return whether *path* needs no other one for *offer*: further addresses are no reason to leave one that holds."""
+    held = path.reached.address if path.reached is not None else None
+    return held in offer.addresses or path.offer.addresses == offer.addresses
+
+
 @asynccontextmanager
 async def muster(
     ledger: Ledger,
@@ -302,8 +308,9 @@ async def muster(
 
     Nobody offering anything is told at once.  A worker that cannot be reached, or that *probe* finds no use for,
     is left out, and tried again for as long as its offer stands; so is one *is_own* recognizes as ourselves, and one
-    that is there under another name already.  One that is offered at new addresses is reached anew, and so is one
-    whose path was lost, by another of its addresses if there is one.  What *me* offers itself is passed over.
+    that is there under another name already.  One that is no longer offered at the address by which it is held is
+    reached anew, and so is one whose path was lost, by another of its addresses if there is one.  What *me* offers
+    itself is passed over.
     """
     crew = Crew(ledger, service, reach, probe=probe, is_own=is_own, me=me, settle_seconds=settle_seconds)
     async with background() as tasks:

@@ -38,6 +38,12 @@ class Heartbeat:
             self._offer = msgspec.structs.replace(self._offer, labels=labels)
             self._news.set()
 
+    def readdress(self, addresses: tuple[str, ...]) -> None:
+        """Offer the same at other *addresses*, at once."""
+        if addresses != self._offer.addresses:
+            self._offer = msgspec.structs.replace(self._offer, addresses=addresses)
+            self._news.set()
+
     async def beat(self) -> None:
         """Post and renew the offer until cancelled."""
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -16,7 +17,7 @@ from swarmgate.background import background
 from swarmgate.config.blueprint import Blueprint
 from swarmgate.contracts import Ledger, Lender
 from swarmgate.errors import ConfigError
-from swarmgate.joining import settle
+from swarmgate.joining import mind_token, settle
 from swarmgate.listening import dialled, here, is_here
 from swarmgate.nouns import LLAMA_RPC, Endpoint, Offer
 from swarmgate.offering import labelled, offering
@@ -66,8 +67,8 @@ async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, anno
 @asynccontextmanager
 async def _lent(blueprint: Blueprint, announce: Announce) -> AsyncGenerator[None]:
     (choice,) = blueprint.opened_by("worker")
-    node, identity = await anyio.to_thread.run_sync(settle, blueprint.settings)
-    context = PartContext(node, blueprint.settings.state_path(), identity.membership)
+    node, identity = await anyio.to_thread.run_sync(partial(settle, blueprint.settings, tenant="worker"))
+    context = PartContext(node, identity.folder, identity.membership)
     async with AsyncExitStack() as stack:
         lender = cast("Lender", await open_part(choice, context, stack))
         loan = await stack.enter_async_context(lender.lend())
@@ -89,6 +90,8 @@ async def _lent(blueprint: Blueprint, announce: Announce) -> AsyncGenerator[None
             await _offer(
                 blueprint, context, context.membership, offer, Endpoint(here(endpoint.host), endpoint.port), stack
             )
+        tasks = await stack.enter_async_context(background())
+        tasks.start_soon(mind_token, blueprint.settings, identity.ticket, announce)
         announce(Lending(choice.part.name, loan, str(Endpoint(dialled(endpoint.host), endpoint.port)), swarm))
         yield
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from swarmgate.background import background
-from swarmgate.contracts import Ledger, Transport
+from swarmgate.contracts import Ledger, Movable, Transport
 from swarmgate.errors import Unreachable
 from swarmgate.heartbeat import Heartbeat, standing
 from swarmgate.listening import is_here
@@ -19,6 +19,11 @@ from swarmgate.nouns import Endpoint, Offer, Service
 from swarmgate.reaching import UNPROTECTED
 from swarmgate.swarm.entries import LONGEST_TEXT, MOST_ADDRESSES, may_offer
 from swarmgate.swarm.membership import Membership
+
+#: How often a transport is asked whether its addresses have changed, in seconds.
+LOOKED_SECONDS = 3.0
+#: How long an offer that has an address waits for further ones, in seconds: what comes later is posted then.
+_OTHERS_SECONDS = 0.5
 
 _log = structlog.get_logger("swarmgate.offering")
 
@@ -45,6 +50,12 @@ class Offering:
     def stands(self) -> bool:
         """Return whether it is put up now."""
         return self._heartbeat is not None
+
+    def readdress(self, addresses: tuple[str, ...]) -> None:
+        """Offer the same at other *addresses*: at once, or as soon as it is put up again."""
+        self._offer = msgspec.structs.replace(self._offer, addresses=addresses)
+        if self._heartbeat is not None:
+            self._heartbeat.readdress(addresses)
 
     async def withdraw(self) -> None:
         """Take the offer out; return when others are told, or cannot be."""
@@ -88,7 +99,8 @@ async def offering(
 ) -> AsyncGenerator[Offering | None]:
     """Let others reach *endpoint*, and *offer* stand with the addresses they may use, until the block is left.
 
-    The offer is withdrawn before anything else ends.  None is yielded where the member's role forbids the offer, or no
+    The offer is withdrawn before anything else ends.  What a transport tells later, or tells anew, is posted then: a
+    slow one keeps nobody waiting for the others.  None is yielded where the member's role forbids the offer, or no
     transport can expose it; the log says which.
     """
     log = _log.bind(service=offer.service, offer=offer.name)
@@ -97,15 +109,11 @@ async def offering(
         yield None
         return
     async with AsyncExitStack() as stack:
-        told: list[tuple[str, ...]] = []
-        for scheme, transport in transports.items():
-            if scheme in UNPROTECTED:
-                continue
-            try:
-                told.append(await stack.enter_async_context(transport.expose(offer.service, endpoint)))
-            except Unreachable as error:
-                log.warning("offering.not_exposed", scheme=scheme, reason=str(error))
-        addresses = announced(told)
+        tasks = await stack.enter_async_context(background())
+        exposures = Exposures([scheme for scheme in transports if scheme not in UNPROTECTED])
+        for scheme in exposures.awaited:
+            tasks.start_soon(_expose, scheme, transports[scheme], offer.service, endpoint, exposures)
+        addresses = await exposures.first()
         if not addresses:
             reason = "no transport for members is open: is one installed (tls, p2p), and does it listen?"
             log.warning("offering.unreachable", reason=reason)
@@ -113,10 +121,78 @@ async def offering(
             return
         made = Offering(ledger, msgspec.structs.replace(offer, addresses=addresses))
         log.info("offering.began", addresses=addresses)
-        tasks = await stack.enter_async_context(background())
         tasks.start_soon(made.keep)
+        tasks.start_soon(_follow, exposures, made)
         yield made
         await made.withdraw()
+
+
+class Exposures:
+    """What the transports told of where a service of ours is, and which of them have said nothing yet."""
+
+    def __init__(self, schemes: Sequence[str]) -> None:
+        self.awaited = tuple(schemes)
+        self._told: dict[str, tuple[str, ...]] = {}
+        self._silent = set(schemes)
+        self._news = anyio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Exposures by {', '.join(self._told) or 'none'}, {len(self._silent)} awaited>"
+
+    def tell(self, scheme: str, addresses: tuple[str, ...]) -> None:
+        """Learn that by *scheme* others reach it at *addresses* now; none if it is not exposed by it."""
+        if self._told.get(scheme) != addresses or scheme in self._silent:
+            self._told[scheme] = addresses
+            self._silent.discard(scheme)
+            self._news.set()
+            self._news = anyio.Event()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return which of them stand in an offer."""
+        return announced([self._told[scheme] for scheme in self.awaited if scheme in self._told])
+
+    async def first(self) -> tuple[str, ...]:
+        """Return the addresses when all have told theirs, or when one has and the others take their time."""
+        while self._silent and not self.addresses:
+            await self._news.wait()
+        with anyio.move_on_after(_OTHERS_SECONDS):
+            while self._silent:
+                await self._news.wait()
+        return self.addresses
+
+    async def changed(self) -> tuple[str, ...]:
+        """Wait for news, and return the addresses there are then."""
+        await self._news.wait()
+        return self.addresses
+
+
+async def _expose(
+    scheme: str, transport: Transport, service: Service, endpoint: Endpoint, exposures: Exposures
+) -> None:
+    """Hold the service exposed by one transport, and ask where it is as long as it can tell."""
+    try:
+        async with transport.expose(service, endpoint) as first:
+            exposures.tell(scheme, first)
+            movable: object = transport
+            if not isinstance(movable, Movable):
+                await anyio.sleep_forever()
+            while True:
+                await anyio.sleep(LOOKED_SECONDS)
+                exposures.tell(scheme, await movable.addresses(first[0]))
+    except Unreachable as error:
+        _log.warning("offering.not_exposed", service=service, scheme=scheme, reason=str(error))
+        exposures.tell(scheme, ())
+
+
+async def _follow(exposures: Exposures, made: Offering) -> None:
+    """Post the offer anew whenever others find it elsewhere; who is found nowhere stays where it was."""
+    while True:
+        addresses = exposures.addresses
+        if addresses and addresses != made.offer.addresses:
+            _log.info("offering.moved", service=made.offer.service, addresses=addresses)
+            made.readdress(addresses)
+        await exposures.changed()
 
 
 def announced(told: list[tuple[str, ...]]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.contracts import Backend, Discovery, Ledger, Probe, Splitter, Transport
 from swarmgate.crew import muster
 from swarmgate.identity import establish
-from swarmgate.joining import settle, ticket_of
+from swarmgate.joining import ticket_of
 from swarmgate.memory import free_memory
 from swarmgate.nouns import LLAMA_RPC, Word, Worker
 from swarmgate.opening import open_part
@@ -69,7 +69,7 @@ def onlooker(settings: Settings) -> Generator[PartContext]:
     """
     folder = settings.state_path()
     if folder.is_dir():
-        node, identity = settle(settings)
+        node, identity = establish(folder, settings.name, ticket=ticket_of(settings))
         yield PartContext(node, folder, identity.membership)
         return
     ticket = ticket_of(settings)

@@ -30,6 +30,7 @@ from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
 from swarmgate.http.records import Records
 from swarmgate.http.writes import JoiningProtocol
+from swarmgate.joining import mind_token
 from swarmgate.listening import leads_to, listen, only_here, url_of
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
@@ -83,6 +84,7 @@ async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, anno
                 if not keys and not only_here(sockets):
                     announce(Warned(_open_to_all(settings.listen)))
                 tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)
+                tasks.start_soon(mind_token, settings, assembly.identity.ticket, announce)
                 async with offered(assembly, way_in, _RELEASE) as offer:
                     door.drained = partial(follow_drain, assembly, offer)
                     await anext(wishes)
@@ -113,6 +115,12 @@ class Server(uvicorn.Server):
         try:
             await self.serve(list(sockets))
         finally:
+            # Cancelled, uvicorn leaves both to the loop, which would go on with them; and whoever listens next gets a
+            # socket of the same number, for which the loop does not accept anything then.
+            for listener in getattr(self, "servers", ()):  # it has them once it has started
+                listener.close()
+            for connection in tuple(self.server_state.connections):
+                connection.transport.abort()
             self.stopped.set()
 
 

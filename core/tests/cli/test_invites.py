@@ -93,6 +93,7 @@ def test_revoking_is_kept_where_no_gateway_runs(gateway: Gateway, home: Path) ->
     assert done.returncode == 0
     assert done.stdout.startswith(f"{shed['peer']} is revoked; no gateway answers at ")
     assert "this counts from its next start on" in done.stdout
+    assert "rotate" not in done.stdout
     assert "is revoked already; " in gateway("token", "revoke", shed["peer"]).stdout
     owner = join(Token(bytes(32)), (home / "state" / "node.key").read_bytes())
     assert len(load(home / "state", owner)) == 1

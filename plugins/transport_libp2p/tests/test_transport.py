@@ -14,6 +14,7 @@ from swarmgate.testing import PluginContract, TransportContract, a_swarm
 from swarmgate.testing.streams import a_closed_port, an_echo, answers
 from swarmgate_transport_libp2p import open_p2p
 from swarmgate_transport_libp2p.addresses import Address, read, write
+from swarmgate_transport_libp2p.messages import Listening
 from swarmgate_transport_libp2p.options import P2pOptions
 from swarmgate_transport_libp2p.sidecar import Sidecar
 from swarmgate_transport_libp2p.transport import P2pTransport
@@ -54,6 +55,20 @@ async def test_the_address_names_the_peer_and_where_it_is(pair: list[Sidecar]) -
     async with an_echo() as echo, P2pTransport(pair[0]).expose(GATEWAY, echo) as (text,):
         address = read(text)
     assert address == Address(pair[0].membership.id, "gateway", await pair[0].addresses())
+
+
+@pytest.mark.anyio
+async def test_it_says_where_the_node_is_now(pair: list[Sidecar]) -> None:
+    """What the child told last is in the address; while it is being restarted, what was told before."""
+    sidecar, transport = pair[0], P2pTransport(pair[0])
+    (listening,) = await sidecar.addresses()
+    port = int(listening.rpartition("/")[2])
+    async with an_echo() as echo, transport.expose(GATEWAY, echo) as (text,):
+        moved = f"/ip4/192.0.2.1/tcp/{port}"
+        sidecar.received(Listening((moved,), (listening,)))
+        assert [read(each).hints for each in await transport.addresses(text)] == [(moved,)]
+        sidecar.received(Listening((listening,), (listening,)))
+        assert await transport.addresses(text) == (text,)
 
 
 @pytest.mark.anyio

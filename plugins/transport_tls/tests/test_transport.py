@@ -6,7 +6,7 @@ import anyio
 import msgspec
 import pytest
 from structlog.testing import capture_logs
-from swarmgate.api import GATEWAY, ConfigError, Endpoint, Unreachable
+from swarmgate.api import GATEWAY, ConfigError, Endpoint, Movable, Unreachable
 from swarmgate.testing import a_context, a_swarm
 from swarmgate.testing.streams import a_server, an_echo, answers, converse
 from swarmgate_transport_tls import TlsOptions, open_tls, transport
@@ -52,6 +52,25 @@ async def test_it_opens_with_a_membership(tmp_path: Path) -> None:
         made.expose(GATEWAY, echo) as addresses,
     ):
         assert addresses[0].startswith(f"tls://{context.membership.id}@127.0.0.1:")
+
+
+@pytest.mark.anyio
+async def test_it_says_where_the_machine_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses that the machine gets later are told, the port stays; so is the lack of any but loopback."""
+    now = [("eth0", "192.0.2.1")]
+    monkeypatch.setattr(transport, "own_addresses", lambda: now)
+    context = a_context(tmp_path)
+    (context.membership,) = a_swarm("owner")
+    async with (
+        an_echo() as echo,
+        open_tls(TlsOptions(listen="0.0.0.0:0"), context) as made,
+        made.expose(GATEWAY, echo) as first,
+    ):
+        assert isinstance(made, Movable)
+        now = [("wlan0", "198.51.100.7")]
+        assert await made.addresses(first[0]) == (first[0].replace("192.0.2.1", "198.51.100.7"),)
+        now = []
+        assert await made.addresses(first[0]) == (first[0].replace("192.0.2.1", "127.0.0.1"),)
 
 
 @pytest.mark.parametrize(("listen", "announce"), [("7479", []), ("", ["a b"])])

@@ -1,7 +1,7 @@
 """A node of a swarm with an echo behind its gateway's address; prints one line of JSON for each thing that happened.
 
 Arguments: its number, a folder, and the multiaddress to begin with, empty for the node that relays.  Node 1 reaches
-node 2 as soon as gossip has told of it, and then tells when it has lost the relay.
+node 2 as soon as gossip has told of it, and then tells when it has lost the relay, and when node 2 answers again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from swarmgate.api import GATEWAY, Node, NodeId, Offer, PartContext
+from swarmgate.api import GATEWAY, Endpoint, Node, NodeId, Offer, PartContext
 from swarmgate.swarm.membership import join
 from swarmgate.swarm.token import Token
 from swarmgate.testing.streams import an_echo, converse
@@ -46,7 +46,7 @@ async def run(number: int, folder: Path, bootstrap: str) -> None:
         relay=not bootstrap,
         bootstrap_peers=[f"{bootstrap}/p2p/{member(0).id}"] if bootstrap else [],
     )
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     async with (
         open_sidecar(options, PartContext(Node(ours.id, str(number)), folder, ours)) as sidecar,
         GossipLedger(sidecar, compare_seconds=2.0).running() as ledger,
@@ -68,6 +68,17 @@ async def run(number: int, folder: Path, bootstrap: str) -> None:
             while member(0).id in sidecar.connected:  # noqa: ASYNC110  # likewise
                 await anyio.sleep(0.05)
             tell(lost=time.monotonic())
+            while not await _answers(endpoint):  # noqa: ASYNC110  # likewise
+                await anyio.sleep(0.5)
+            tell(again=True)
+
+
+async def _answers(endpoint: Endpoint) -> bool:
+    try:
+        with anyio.fail_after(10.0):
+            return await converse(endpoint, b"are you there?") == b"are you there?"
+    except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.EndOfStream, ExceptionGroup):
+        return False
 
 
 async def _address_of(node: NodeId, ledger: GossipLedger) -> str:

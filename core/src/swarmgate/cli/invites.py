@@ -129,10 +129,16 @@ def revoke(peer: str, file: str | None, state_dir: str | None, *, as_json: bool)
         entry = entry or revoked.revoke(membership, meant)
         revoked.add(folder, membership, entry)
         heard, outcome = _tell_running(settings, entry)
+        was_invited = any(each.peer == meant for each in invited.load(folder))
     if as_json:
-        print_json({"revoked": meant, "new": new, "told": heard, "outcome": outcome})
+        print_json({"revoked": meant, "new": new, "told": heard, "outcome": outcome, "invited": was_invited})
     else:
         click.echo(f"{meant} is revoked{'' if new else ' already'}; {outcome}")
+        if not was_invited:
+            click.echo(
+                "it was not invited from here: if it holds the token itself it can come back under another id, which"
+                " only `gateway token rotate` ends"
+            )
 
 
 def _peer(settings: Settings, said: str) -> NodeId:

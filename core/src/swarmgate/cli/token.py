@@ -127,7 +127,7 @@ def rotate(file: str | None, state_dir: str | None, *, bootstrap: tuple[str, ...
         owned = owned_token(settings, "make a new token")
         kept_at = _keep(settings.state_path(), Token.make(bootstrap=bootstrap or owned.bootstrap))
     click.echo(f"a new token is kept in {kept_at}.  What follows from that:")
-    click.echo("  this machine is in the new swarm from its next start on")
+    click.echo("  what runs on this machine stays in the old swarm, and says so, until it is started anew")
     click.echo("  every other machine has to be given the new token (`gateway token show`), or a new invite")
     click.echo("  old invites are void, and with them all that was revoked")
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import anyio
 import pytest
 
-from swarmgate.api import GATEWAY, LLAMA_RPC, Endpoint, Transport, Unreachable
+from swarmgate.api import GATEWAY, LLAMA_RPC, Endpoint, Movable, Transport, Unreachable
 from swarmgate.testing.ledger import PATIENCE
 from swarmgate.testing.streams import a_closed_port, a_greeter, an_echo, answers, converse
 
@@ -65,6 +65,20 @@ class TransportContract:
             assert addresses
             assert len(set(addresses)) == len(addresses)
             assert all(address.startswith(f"{transport.scheme}://") for address in addresses)
+
+    @pytest.mark.anyio
+    async def test_who_can_move_says_where_it_is(self) -> None:
+        """Asked again, it tells the same addresses as long as nothing has moved, of each exposure its own."""
+        async with (
+            an_echo() as echo,
+            self.make() as transport,
+            transport.expose(GATEWAY, echo) as first,
+            transport.expose(LLAMA_RPC, echo) as second,
+        ):
+            if not isinstance(transport, Movable):
+                pytest.skip("it has no method addresses: what it exposes stays where it is")
+            assert await transport.addresses(first[0]) == first
+            assert await transport.addresses(second[0]) == second
 
     @pytest.mark.anyio
     async def test_what_is_exposed_can_be_reached(self) -> None:

@@ -116,6 +116,11 @@ class Sidecar:
             raise Unreachable(self._refused or f"libp2p did not start within {_START_SECONDS:g} s")
         return self._listening.announced
 
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """Return where this node says that it can be dialled; nothing while its host is down."""
+        return self._listening.announced if self._listening is not None else ()
+
     def know(self, peer: NodeId, addresses: Sequence[str]) -> None:
         """Connect to *peer*, who may be at the multiaddresses *addresses*, and stay connected."""
         if peer != self.membership.id and (fresh := self._standing.learn(peer, addresses)):

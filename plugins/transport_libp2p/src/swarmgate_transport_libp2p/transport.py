@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from swarmgate.api import Endpoint, Service, Unreachable, Way, WireError
 
-from swarmgate_transport_libp2p.addresses import SCHEME, read
+from swarmgate_transport_libp2p.addresses import SCHEME, read, write
 from swarmgate_transport_libp2p.sidecar import Sidecar
 
 
@@ -55,6 +55,11 @@ class P2pTransport:
         """
         async with self._sidecar.exposed(service, endpoint) as address:
             yield (address,)
+
+    async def addresses(self, exposed: str) -> tuple[str, ...]:
+        """Return the address with the hints of today; the same as ever while libp2p is being restarted."""
+        hints = self._sidecar.announced
+        return (write(read(exposed)._replace(hints=hints)) if hints else exposed,)
 
     def ways(self) -> tuple[Way, ...]:
         """Return how the bytes of each path that is held go at the moment."""

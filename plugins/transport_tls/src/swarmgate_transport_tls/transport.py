@@ -92,14 +92,22 @@ class TlsTransport:
         try:
             held = await self._held(Expose(self._forwarder.next_id, name, endpoint.host, endpoint.port), name)
             try:
-                # in a thread: finding the system's library may start a process
-                found = await anyio.to_thread.run_sync(own_addresses) if is_wildcard(listening.host) else []
-                hosts = announced(listening, self._announce, found)
-                yield tuple(str(Address(self._membership.id, host.host, host.port, name)) for host in hosts)
+                yield await self._addresses(listening, name)
             finally:
                 await self._forwarder.drop(held)
         finally:
             self._exposed.discard(name)
+
+    async def addresses(self, exposed: str) -> tuple[str, ...]:
+        """Return where members may dial now: this machine's addresses come and go."""
+        held = self._listening
+        return await self._addresses(_endpoint(held), read(exposed).service) if held and held.done else ()
+
+    async def _addresses(self, listening: Endpoint, name: str) -> tuple[str, ...]:
+        # in a thread: finding the system's library may start a process
+        found = await anyio.to_thread.run_sync(own_addresses) if is_wildcard(listening.host) else []
+        hosts = announced(listening, self._announce, found)
+        return tuple(str(Address(self._membership.id, host.host, host.port, name)) for host in hosts)
 
     def ways(self) -> tuple[Way, ...]:
         """Return the paths held open: all are direct, and *reason* says what is amiss."""

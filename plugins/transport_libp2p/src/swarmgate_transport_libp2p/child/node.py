@@ -69,10 +69,7 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
     async with hosting.open_host(begin) as host, trio.open_nursery() as tasks:
         node = Node(host, membership, tasks, say, relay=begin.relay)
         async with node.gossip.running(), node.relaying.running():
-            told = tuple(str(each).rpartition("/p2p/")[0] for each in host.get_addrs())
-            bound = tuple(str(each).partition("/p2p/")[0] for each in host.get_transport_addrs())
-            node.gate.announce(told, relays=begin.relay)
-            say(Listening(told, bound))
+            node.say_where()
             yield node
         tasks.cancel_scope.cancel()
 
@@ -96,12 +93,23 @@ class Node:
             said=lambda peer, channel, data: say(Said(peer, channel, data)),
         )
         self._seeker: Seeker | None = None
+        self._where: Listening | None = None
         self._shown: dict[int, Stands] = {}
         self._round_trips: dict[NodeId, float] = {}
         tasks.start_soon(self._keep_looking)
 
     def __repr__(self) -> str:
         return f"<Node {len(self.gate.members)} members, {self.tunnels}>"
+
+    def say_where(self) -> None:
+        """Tell the gateway and whoever is met where this node is; again when its machine has other addresses."""
+        told = tuple(str(each).rpartition("/p2p/")[0] for each in self._host.get_addrs())
+        bound = tuple(str(each).partition("/p2p/")[0] for each in self._host.get_transport_addrs())
+        where = Listening(told, bound)
+        if where != self._where and (told or self._where is None):
+            self._where = where
+            self.gate.announce(told, relays=self.relaying.serves)
+            self._say(where)
 
     async def obey(self, frames: AsyncIterator[ToChild]) -> None:
         """Do what *frames* say, in their order, until they end."""
@@ -199,6 +207,7 @@ class Node:
         while True:
             await trio.sleep(_LOOKED_SECONDS)
             self._look()
+            self.say_where()
 
     def _look(self) -> None:
         """Tell how each path stands, if that has changed."""

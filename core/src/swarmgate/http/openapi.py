@@ -21,10 +21,12 @@ from swarmgate.http.wire.chat_documents import ChatCompletion, ChatCompletionChu
 from swarmgate.http.wire.completion import CompletionBody
 from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
+from swarmgate.http.wire.logs import LogEvent, LogList
 from swarmgate.http.wire.models import ModelDocument, ModelList
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
+from swarmgate.journal import LEVELS
 
 _Json = dict[str, Any]
 
@@ -51,6 +53,8 @@ _STRUCTS: tuple[type, ...] = (
     Revoked,
     RequestList,
     RequestDocument,
+    LogList,
+    LogEvent,
     TokenizeBody,
     TokensDocument,
     DetokenizeBody,
@@ -69,6 +73,12 @@ _ERRORS = {
     508: "The request goes in circles between gateways, or has come through too many.",
 }
 _LIMIT: _Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
+_LOG_PARAMETERS: list[_Json] = [
+    {"name": "level", "in": "query", "schema": {"type": "string", "enum": list(LEVELS)}},
+    {"name": "since", "in": "query", "schema": {"type": "string", "pattern": "^([0-9a-f]{1,32}-)?[0-9]{1,18}$"}},
+    {"name": "seconds", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999}},
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100_000}},
+]
 _STANDARD_HEADERS: _Json = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
 _ANSWER_HEADERS: _Json = {
     name: {"description": description, "schema": {"type": kind}}
@@ -170,6 +180,15 @@ def _paths() -> _Json:
             404,
             500,
             parameters=[{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+        ),
+        "/v1/logs": _read(
+            "logs",
+            "List the latest log events; with `follow=true` those to come as well, each as a server-sent event.",
+            {200: ("The latest log events, the oldest first.", _content(LogList))},
+            400,
+            401,
+            500,
+            parameters=_LOG_PARAMETERS,
         ),
         "/tokenize": _posted("tokenize", "Cut text into tokens.", TokenizeBody, _content(TokensDocument)),
         "/detokenize": _posted("detokenize", "Join tokens to text.", DetokenizeBody, _content(TextOfTokens)),

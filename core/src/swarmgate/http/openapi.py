@@ -21,6 +21,7 @@ from swarmgate.http.wire.chat_documents import ChatCompletion, ChatCompletionChu
 from swarmgate.http.wire.completion import CompletionBody
 from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
+from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
 from swarmgate.http.wire.models import ModelDocument, ModelList
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
@@ -49,6 +50,10 @@ _STRUCTS: tuple[type, ...] = (
     Drained,
     RevokeBody,
     Revoked,
+    P2pNodes,
+    WorkerNodes,
+    NodeList,
+    P2pStats,
     RequestList,
     RequestDocument,
     TokenizeBody,
@@ -152,6 +157,10 @@ def _paths() -> _Json:
         "/v1/swarm/revoke": _posted("revoke", "Take a member out of the swarm.", RevokeBody, _content(Revoked)),
         "/p2p/token": _token("token"),
         "/api/p2p/token": _token("localai_token"),
+        "/api/p2p": _nodes("localai_nodes", P2pNodes),
+        "/api/p2p/workers": _nodes("localai_workers", WorkerNodes),
+        "/api/p2p/federation": _nodes("localai_gateways", NodeList),
+        "/api/p2p/stats": _nodes("localai_counts", P2pStats),
         "/v1/requests": _read(
             "requests",
             "List the latest requests, the newest first.",
@@ -211,6 +220,12 @@ def _paths() -> _Json:
 def _token(operation: str) -> _Json:
     text: _Json = {"text/plain": {"schema": {"type": "string"}}}
     return _read(operation, "Give the token that lets machines into the swarm.", {200: ("It.", text)}, 401, 404, 500)
+
+
+def _nodes(operation: str, kind: type) -> _Json:
+    return _read(
+        operation, "Say who is in the swarm, in LocalAI's shape.", {200: ("Who is.", _content(kind))}, 401, 500
+    )
 
 
 def _posted(operation: str, summary: str, body: type, content: _Json, *, session: bool = False) -> _Json:

@@ -62,6 +62,7 @@ def application(door: Door) -> ASGIApp:
 
 
 def _told(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    known = fault(error)
-    current().fault = known.body.error.code or known.body.error.type
-    return Response(known.json, status_code=known.status, headers=known.headers, media_type="application/json")
+    known, visit = fault(error), current()
+    visit.fault = known.name
+    body = visit.dialect.error(known)
+    return Response(body, status_code=known.status, headers=known.headers, media_type="application/json")

@@ -30,6 +30,11 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def plain(text: str) -> str:
+    """Return *text*, which may be other members' words, without what a terminal would obey."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def fail(message: str, *, status: int = FAILED) -> NoReturn:
     """Print *message* as an error and end the command."""
     click.echo(f"error: {message}", err=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from swarmgate.cli.output import expected_errors, print_json, print_table
+from swarmgate.cli.output import expected_errors, plain, print_json, print_table
 from swarmgate.cli.reading import config_option, json_option, read
 from swarmgate.cli.running import asked
 from swarmgate.cli.verbs import examples
@@ -52,7 +52,7 @@ def status(file: str | None, *, as_json: bool) -> None:
 
 def _print(swarm: SwarmDocument) -> None:
     gateway = swarm.gateway
-    click.echo(_plain(f"{gateway.name} ({gateway.id}), version {gateway.version}, up {_age(gateway.uptime_seconds)}"))
+    click.echo(plain(f"{gateway.name} ({gateway.id}), version {gateway.version}, up {_age(gateway.uptime_seconds)}"))
     click.echo()
     _print_rows([_MODELS, *models_rows(swarm)], "no model is served")
     click.echo()
@@ -63,7 +63,7 @@ def _print_rows(rows: Sequence[tuple[str, ...]], nothing: str) -> None:
     if len(rows) == 1:
         click.echo(nothing)
         return
-    print_table([tuple(_plain(cell) for cell in row) for row in rows])
+    print_table([tuple(plain(cell) for cell in row) for row in rows])
 
 
 def models_rows(swarm: SwarmDocument) -> Iterator[tuple[str, ...]]:
@@ -139,8 +139,3 @@ def _age(seconds: float) -> str:
     if seconds < _HOUR:
         return f"{seconds // _MINUTE:.0f} min"
     return f"{seconds // _HOUR:.0f} h" if seconds < 2 * _DAY else f"{seconds // _DAY:.0f} days"
-
-
-def _plain(text: str) -> str:
-    """Return *text*, which may be other members' words, without what a terminal would obey."""
-    return "".join(each if each.isprintable() else "?" for each in text)

@@ -27,6 +27,7 @@ class Terminal:
         self.process = process
         self._master = master
         self._screen = pyte.HistoryScreen(columns, lines, history=2000)
+        self._screen.write_process_input = self.type  # whoever asks where the cursor is gets an answer
         self._stream = pyte.ByteStream(self._screen)
         #: All that was written, as it came.
         self.raw = b""
@@ -50,7 +51,7 @@ class Terminal:
         self._screen.resize(lines, columns)
         _size(self._master, columns, lines)
 
-    def until(self, seen: str | Callable[[str], bool], seconds: float = 30.0) -> str:
+    def until(self, seen: str | Callable[[str], bool], seconds: float = 100.0) -> str:
         """Read on until *seen* is on the screen, or says yes of it; return the screen.
 
         Raises:
@@ -66,7 +67,7 @@ class Terminal:
                 raise AssertionError(f"not seen before the end: {seen!r}; the screen:\n{self.text}")
         return self.text
 
-    def end(self, seconds: float = 30.0) -> int:
+    def end(self, seconds: float = 100.0) -> int:
         """Read on until the process has ended; return its status."""
         deadline = time.monotonic() + seconds
         while self._read(max(deadline - time.monotonic(), 0.0)):
@@ -102,7 +103,7 @@ def terminal(
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # Ctrl-C reaches who has the terminal
+            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # Ctrl-C reaches who has it
         )
         os.close(slave)
         with process:

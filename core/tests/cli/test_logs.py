@@ -61,6 +61,7 @@ def test_the_running_gateways_log_is_shown(home: Path, gateway: Gateway) -> None
         assert "no gateway answers at http://127.0.0.1:" in done.stderr
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.journey
 def test_the_log_is_followed_through_a_restart(home: Path, environ: dict[str, str]) -> None:
     """New events come as they are logged; that the gateway went is said, and its next run's events follow."""

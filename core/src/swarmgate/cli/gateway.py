@@ -11,6 +11,7 @@ _VERBS = {
     "federated": Verb("swarmgate.cli.federated", "federated", "Serve what other gateways serve, with no model here."),
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "status": Verb("swarmgate.cli.status", "status", "Show the running gateway, its models, and every node it knows."),
+    "chat": Verb("swarmgate.cli.chat", "chat", "Talk to a model of the running gateway."),
     "logs": Verb("swarmgate.cli.logs", "logs", "Show what the running gateway logged lately, and logs."),
     "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
     "token": Verb("swarmgate.cli.token", "token", "Say who may be in this machine's swarm."),

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import click
 import msgspec
 
-from swarmgate.cli.output import expected_errors, fail, plain
+from swarmgate.cli.output import expected_errors, fail, printable
 from swarmgate.cli.reading import config_option, json_option, read
 from swarmgate.cli.running import asked
 from swarmgate.cli.streaming import Gone, following
@@ -103,19 +103,19 @@ def text_of(event: LogEvent) -> str:
     """Return *event* as people read it: its name and its facts; a traceback on lines of its own."""
     facts = dict(event.facts)
     exception = str(facts.pop("exception", ""))
-    words = " ".join(f"{plain(key)}={_fact(value)}" for key, value in facts.items())
-    lines = [f"{plain(event.event)} {words}".rstrip(), *(f"    {plain(line)}" for line in exception.splitlines())]
-    return "\n".join(lines)
+    words = " ".join(f"{printable(key)}={_fact(value)}" for key, value in facts.items())
+    below = (f"    {printable(line)}" for line in exception.splitlines())
+    return "\n".join((f"{printable(event.event)} {words}".rstrip(), *below))
 
 
 def _fact(value: object) -> str:
-    if isinstance(value, str):
-        return value if _BARE.fullmatch(value) and value.isprintable() else msgspec.json.encode(plain(value)).decode()
-    return plain(msgspec.json.encode(value).decode())
+    if isinstance(value, str) and value.isprintable() and _BARE.fullmatch(value):
+        return value
+    return msgspec.json.encode(printable(value) if isinstance(value, str) else value).decode()
 
 
 def _time(at: str) -> str:
     try:
         return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M:%S}"
     except ValueError:
-        return plain(at)
+        return printable(at)

@@ -30,9 +30,9 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def plain(text: str) -> str:
-    """Return *text*, which may be other members' words, without what a terminal would obey."""
-    return "".join(each if each.isprintable() else "?" for each in text)
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return *text*, which may be others' words, without what a terminal would obey; *lines* and tabs may stay."""
+    return "".join(each if each.isprintable() or (lines and each in "\n\t") else "?" for each in text)
 
 
 def fail(message: str, *, status: int = FAILED) -> NoReturn:

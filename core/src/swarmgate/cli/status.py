@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from swarmgate.cli.output import expected_errors, plain, print_json, print_table
+from swarmgate.cli.output import expected_errors, print_json, print_table, printable
 from swarmgate.cli.reading import config_option, json_option, read
 from swarmgate.cli.running import asked
 from swarmgate.cli.verbs import examples
@@ -52,7 +52,8 @@ def status(file: str | None, *, as_json: bool) -> None:
 
 def _print(swarm: SwarmDocument) -> None:
     gateway = swarm.gateway
-    click.echo(plain(f"{gateway.name} ({gateway.id}), version {gateway.version}, up {_age(gateway.uptime_seconds)}"))
+    heading = f"{gateway.name} ({gateway.id}), version {gateway.version}, up {_age(gateway.uptime_seconds)}"
+    click.echo(printable(heading))
     click.echo()
     _print_rows([_MODELS, *models_rows(swarm)], "no model is served")
     click.echo()
@@ -63,7 +64,7 @@ def _print_rows(rows: Sequence[tuple[str, ...]], nothing: str) -> None:
     if len(rows) == 1:
         click.echo(nothing)
         return
-    print_table([tuple(plain(cell) for cell in row) for row in rows])
+    print_table([tuple(printable(cell) for cell in row) for row in rows])
 
 
 def models_rows(swarm: SwarmDocument) -> Iterator[tuple[str, ...]]:

@@ -6,7 +6,7 @@ It blocks, as the verbs that use it do: nothing else runs beside them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -81,14 +81,16 @@ class Answered:
 
 
 @contextmanager
-def opened(settings: Settings, path: str, order: object = None) -> Generator[Answered]:
-    """Ask the configured gateway for *path*, with *order* as a posted body if there is one.
+def opened(
+    settings: Settings, path: str, order: object = None, *, headers: Mapping[str, str] | None = None
+) -> Generator[Answered]:
+    """Ask the configured gateway for *path*, with *order* as a posted body if there is one, and further *headers*.
 
     Raises:
         Unreachable: nobody answers there.
 
     """
-    url, headers = address_of(settings), headers_for(settings, body=order is not None)
+    url, sent = address_of(settings), {**headers_for(settings, body=order is not None), **(headers or {})}
     place = urlsplit(url)
     body = None if order is None else msgspec.json.encode(order)
     with closing(HTTPConnection(place.hostname or "", place.port, timeout=_CONNECT_SECONDS)) as connection:
@@ -98,7 +100,7 @@ def opened(settings: Settings, path: str, order: object = None) -> Generator[Ans
             raise Unreachable(why_nothing(Said(url), "")) from None
         with _reading(url):
             connection.sock.settimeout(max(_LEAST_SECONDS, _COMMENTS * settings.ping_seconds))
-            connection.request("GET" if body is None else "POST", path, body, headers)
+            connection.request("GET" if body is None else "POST", path, body, sent)
             response = connection.getresponse()
         yield Answered(url, response)
 

@@ -33,6 +33,8 @@ from swarmgate.plugins import Catalogue, Entry
 
 __all__ = ["DEFAULT", "Blueprint", "Choice", "draw", "draw_settings", "draw_worker"]
 
+#: LocalAI's names for settings of ours, the least telling first.
+ELSEWHERE = {"MODELS_PATH": "models_dir", "LOCALAI_MODELS_PATH": "models_dir"}
 #: What serves the files of ``--model``.
 _MODEL_PART = "llamacpp"
 _SETTINGS = "gateway"
@@ -106,9 +108,12 @@ class _Draft:
             choices += nodes if slot is BACKEND else ()
         peer = self._peer(settings, origins["peer_backend"]) if settings.federated else None
         shadow = self._shadow(settings.shadow, origins["shadow"]) if settings.shadow else None
+        loader = self.catalogue.entries.get((BACKEND.name, _MODEL_PART)) if self.local else None
         if self.faults:
             raise FaultyConfig(self.faults)
-        return Blueprint(settings, tuple(choices), MappingProxyType(origins), peer, shadow)
+        return Blueprint(
+            settings, tuple(choices), MappingProxyType(origins), peer, shadow, loader.part if loader else None
+        )
 
     def finish_worker(self, name: str, flags: Mapping[str, Any]) -> Blueprint:
         self._tables_are_known()
@@ -157,6 +162,7 @@ class _Draft:
             else:
                 self._fault(place, f"{_SETTINGS} is one table; write [{_SETTINGS}]")
         fields = fields_of(Settings)
+        given |= {name: said for variable, name in ELSEWHERE.items() if (said := self.sources.variable(variable))}
         given |= {name: said for name in fields if (said := self.sources.named(name))}
         choose(self.sources, given, table=_SETTINGS)
         settings = decode(Settings, given, Place("configuration"), self.faults.append) or Settings()

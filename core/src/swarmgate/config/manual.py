@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from swarmgate.config.blueprint import DEFAULT, Blueprint
+from swarmgate.config.blueprint import DEFAULT, ELSEWHERE, Blueprint
 from swarmgate.config.fields import OptionField, fields_of
 from swarmgate.config.layers import PREFIX
 from swarmgate.config.settings import Settings
@@ -20,8 +20,10 @@ MASK = "***"
 _WIDTH = 100
 _ESCAPED = "\\|"
 _STAR = "\\*"
-_SETTINGS_VARIABLES = {f"{PREFIX}{name.upper()}": name for name in fields_of(Settings)} | dict.fromkeys(
-    VARIABLES, "token"
+_SETTINGS_VARIABLES = (
+    {f"{PREFIX}{name.upper()}": name for name in fields_of(Settings)}
+    | dict.fromkeys(VARIABLES, "token")
+    | dict(reversed(ELSEWHERE.items()))
 )
 
 _ORDER = """\

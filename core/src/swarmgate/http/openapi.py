@@ -12,6 +12,7 @@ from swarmgate.http.door import Door
 from swarmgate.http.draining import DrainBody
 from swarmgate.http.faults import ErrorDocument
 from swarmgate.http.keys import OPEN_PATHS
+from swarmgate.http.loading import LoadBody, UnloadBody
 from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
 from swarmgate.http.revoking import RevokeBody, Revoked
 from swarmgate.http.routes import READ, json
@@ -21,7 +22,7 @@ from swarmgate.http.wire.chat_documents import ChatCompletion, ChatCompletionChu
 from swarmgate.http.wire.completion import CompletionBody
 from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
-from swarmgate.http.wire.models import ModelDocument, ModelList
+from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
@@ -44,6 +45,9 @@ _STRUCTS: tuple[type, ...] = (
     EmbeddingList,
     ModelDocument,
     ModelList,
+    LoadBody,
+    UnloadBody,
+    Ordered,
     SwarmDocument,
     DrainBody,
     Drained,
@@ -60,6 +64,7 @@ _ERRORS = {
     400: "The request is at fault; `param` names the field.",
     401: "API keys are configured and the request has none of them.",
     404: "No such model, request or path, or no swarm.",
+    409: "The state of what it is about forbids it.",
     413: "The body is longer than this gateway reads.",
     415: "The body is compressed.",
     429: "Too many requests wait already; come back after `Retry-After`.",
@@ -140,6 +145,19 @@ def _paths() -> _Json:
             404,
             500,
             parameters=[{"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+        ),
+        "/v1/models/load": _posted(
+            "load", "Load a model, or a file of the models folder.", LoadBody, _content(Ordered)
+        ),
+        "/v1/models/unload": _posted("unload", "Unload a model.", UnloadBody, _content(Ordered)),
+        "/models/load": _posted("router_load", "The same, without waiting.", LoadBody, _content(Ordered)),
+        "/models/unload": _posted("router_unload", "The same, without waiting.", UnloadBody, _content(Ordered)),
+        "/models": _read(
+            "router_models",
+            "List the models, and the files of the models folder.",
+            {200: ("All of them.", _content(ModelList))},
+            401,
+            500,
         ),
         "/v1/swarm": _read(
             "swarm",

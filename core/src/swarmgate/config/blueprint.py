@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from swarmgate.config import localai
 from swarmgate.config.choices import DEFAULT, Blueprint, Choice
 from swarmgate.config.decode import Given, decode
 from swarmgate.config.faults import Fault, FaultyConfig, Place, fault, suggest
@@ -33,8 +34,6 @@ from swarmgate.plugins import Catalogue, Entry
 
 __all__ = ["DEFAULT", "Blueprint", "Choice", "draw", "draw_settings", "draw_worker"]
 
-#: LocalAI's names for settings of ours, the least telling first.
-ELSEWHERE = {"MODELS_PATH": "models_dir", "LOCALAI_MODELS_PATH": "models_dir"}
 #: What serves the files of ``--model``.
 _MODEL_PART = "llamacpp"
 _SETTINGS = "gateway"
@@ -93,7 +92,7 @@ class _Draft:
         self.sources = sources
         self.catalogue = catalogue
         self.read = read
-        self.local = local
+        self.local = local and not localai.is_door(sources)
         self.faults: list[Fault] = list(sources.faults)
         self.settings_given: dict[str, Given] = {}
         self.joins = False
@@ -162,8 +161,7 @@ class _Draft:
             else:
                 self._fault(place, f"{_SETTINGS} is one table; write [{_SETTINGS}]")
         fields = fields_of(Settings)
-        given |= {name: said for variable, name in ELSEWHERE.items() if (said := self.sources.variable(variable))}
-        given |= {name: said for name in fields if (said := self.sources.named(name))}
+        given |= {name: said for name in fields if (said := self._named(name))}
         choose(self.sources, given, table=_SETTINGS)
         settings = decode(Settings, given, Place("configuration"), self.faults.append) or Settings()
         if settings.api_key_file is not None:
@@ -182,6 +180,9 @@ class _Draft:
             self.joins = settings.p2p
             origins |= {"token": str(place), "p2p": str(place)} if place is not None else {}
         return settings, origins
+
+    def _named(self, setting: str) -> Given | None:
+        return self.sources.named(setting) or localai.said(self.sources, setting)
 
     def _shadow(self, name: str, origin: str) -> Choice | None:
         place = self.settings_given["shadow"].place

@@ -1,8 +1,8 @@
 """LocalAI's names for what the gateway can be told, so that its users' environments go on meaning the same.  Pure.
 
 The table is that of LocalAI's page "Distributed Inference", and where its models lie.  Each name ranks after
-``GATEWAY_<NAME>`` and before files.  Those of the token are in :mod:`swarmgate.config.tickets`, those of libp2p with the
-plugin's options.
+``GATEWAY_<NAME>`` and before files.  Those of the token are in :mod:`swarmgate.config.tickets`, those of libp2p with
+the plugin's options.
 """
 
 from __future__ import annotations

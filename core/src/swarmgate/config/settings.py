@@ -76,6 +76,8 @@ class Settings(Options, frozen=True):
     route_headers: bool = True
     #: Requests whose way is remembered after they are over, for `gateway explain`; nothing of what was said is kept.
     kept_requests: Annotated[int, Meta(ge=0, le=100_000)] = 1000
+    #: Log events that are remembered, for `gateway logs`; of the kinds that log_level lets through.
+    kept_log_events: Annotated[int, Meta(ge=0, le=100_000)] = 1000
     #: Largest request body accepted, in megabytes (1,000,000 bytes).
     max_body_mb: Annotated[float, Meta(gt=0)] = 32.0
     #: Seconds of silence after which a stream sends a comment to show that it lives.

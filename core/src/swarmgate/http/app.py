@@ -14,6 +14,7 @@ from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
 from swarmgate.http.localai import localai_routes
+from swarmgate.http.logs import logs_route
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
@@ -49,6 +50,7 @@ def application(door: Door) -> ASGIApp:
             token_route(door),
             *localai_routes(door),
             *request_routes(door),
+            logs_route(door),
             *standing_routes(door),
             openapi_route(door),
         ],

@@ -21,10 +21,12 @@ from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
 from swarmgate.http.wire.errors import ErrorDocument
 from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
+from swarmgate.http.wire.logs import LogEvent, LogList
 from swarmgate.http.wire.models import ModelDocument, ModelList
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
+from swarmgate.journal import LEVELS
 
 _STRUCTS: tuple[type, ...] = (
     ErrorDocument,
@@ -53,6 +55,8 @@ _STRUCTS: tuple[type, ...] = (
     P2pStats,
     RequestList,
     RequestDocument,
+    LogList,
+    LogEvent,
     TokenizeBody,
     TokensDocument,
     DetokenizeBody,
@@ -61,6 +65,12 @@ _STRUCTS: tuple[type, ...] = (
 #: What is served beside chats, completions, embeddings and what watches over them.
 _DIALECTS: tuple[Described, ...] = ()
 _LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
+_LOG_PARAMETERS: list[Json] = [
+    {"name": "level", "in": "query", "schema": {"type": "string", "enum": list(LEVELS)}},
+    {"name": "since", "in": "query", "schema": {"type": "string", "pattern": "^([0-9a-f]{1,32}-)?[0-9]{1,18}$"}},
+    {"name": "seconds", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999}},
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100_000}},
+]
 
 
 def openapi_route(door: Door) -> HTTPRouteHandler:
@@ -165,6 +175,15 @@ def _paths() -> Json:
             404,
             500,
             parameters=[{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+        ),
+        "/v1/logs": looking(
+            "logs",
+            "List the latest log events; with `follow=true` those to come as well, each as a server-sent event.",
+            {200: ("The latest log events, the oldest first.", holding(LogList))},
+            400,
+            401,
+            500,
+            parameters=_LOG_PARAMETERS,
         ),
         "/tokenize": asking("tokenize", "Cut text into tokens.", TokenizeBody, holding(TokensDocument)),
         "/detokenize": asking("detokenize", "Join tokens to text.", DetokenizeBody, holding(TextOfTokens)),

@@ -36,6 +36,7 @@ from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
 from swarmgate.parts import BACKEND
 from swarmgate.roster import Swarm
+from swarmgate.shelf import Shelf
 from swarmgate.swarm.facts import facts_of
 from swarmgate.swarm.revoked import keep_revocation
 from swarmgate.swarm.token import Invite, Token
@@ -90,6 +91,8 @@ async def run_until(
                 tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)
                 async with offered(assembly, way_in, _RELEASE) as offer:
                     door.drained = partial(follow_drain, assembly, offer)
+                    if assembly.hosting is not None:
+                        assembly.hosting.changed = door.drained
                     await anext(wishes)
                     announce(Stopping(answers=door.working, seconds=settings.drain_seconds))
                     if offer is not None:
@@ -157,6 +160,8 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
     door = Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm, records)
     if way_in is not None:
         door.member_ports, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
+    if assembly.hosting is not None:
+        door.shelf = Shelf(assembly.hosting, settings.models_path(), assembly.blueprint.loader)
     door.ticket, membership = assembly.identity.ticket, assembly.identity.membership
     if membership is not None:
         door.revoke = partial(keep_revocation, settings.state_path(), membership)

@@ -13,6 +13,7 @@ from swarmgate.http.doorway import Doorway
 from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
+from swarmgate.http.loading import loading_routes
 from swarmgate.http.localai import localai_routes
 from swarmgate.http.logs import logs_route
 from swarmgate.http.openapi import openapi_route
@@ -44,6 +45,7 @@ def application(door: Door) -> ASGIApp:
     app = Litestar(
         [
             *api_routes(door),
+            *loading_routes(door),
             swarm_route(door),
             drain_route(door),
             revoke_route(door),

@@ -15,6 +15,7 @@ from swarmgate.journal import Journal
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
+from swarmgate.shelf import Shelf
 from swarmgate.swarm.credential import Examiner
 from swarmgate.swarm.token import Invite, Token
 
@@ -68,6 +69,8 @@ class Door:
     ticket: Token | Invite | None = None
     revoke: Callable[[bytes], Awaitable[NodeId]] | None = None
     member_ports: frozenset[int] = frozenset()
+    #: What loads and unloads models, None where there are none of this machine's.
+    shelf: Shelf | None = None
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])

@@ -10,6 +10,7 @@ from swarmgate.http.describing import Described, Json, asking, holding, looking,
 from swarmgate.http.door import Door
 from swarmgate.http.draining import DrainBody
 from swarmgate.http.keys import OPEN_PATHS
+from swarmgate.http.loading import LoadBody, UnloadBody
 from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
 from swarmgate.http.revoking import RevokeBody, Revoked
 from swarmgate.http.routes import READ, json
@@ -22,7 +23,7 @@ from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
 from swarmgate.http.wire.errors import ErrorDocument
 from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
 from swarmgate.http.wire.logs import LogEvent, LogList
-from swarmgate.http.wire.models import ModelDocument, ModelList
+from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
@@ -44,6 +45,9 @@ _STRUCTS: tuple[type, ...] = (
     EmbeddingList,
     ModelDocument,
     ModelList,
+    LoadBody,
+    UnloadBody,
+    Ordered,
     SwarmDocument,
     DrainBody,
     Drained,
@@ -141,6 +145,17 @@ def _paths() -> Json:
             404,
             500,
             parameters=[{"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+        ),
+        "/v1/models/load": asking("load", "Load a model, or a file of the models folder.", LoadBody, holding(Ordered)),
+        "/v1/models/unload": asking("unload", "Unload a model.", UnloadBody, holding(Ordered)),
+        "/models/load": asking("router_load", "The same, without waiting.", LoadBody, holding(Ordered)),
+        "/models/unload": asking("router_unload", "The same, without waiting.", UnloadBody, holding(Ordered)),
+        "/models": looking(
+            "router_models",
+            "List the models, and the files of the models folder.",
+            {200: ("All of them.", holding(ModelList))},
+            401,
+            500,
         ),
         "/v1/swarm": looking(
             "swarm",

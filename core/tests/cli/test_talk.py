@@ -45,7 +45,7 @@ def test_what_is_typed_is_answered_with_who_answered(home: Path, environ: dict[s
 
 
 def test_models_are_changed_and_words_forgotten(home: Path, environ: dict[str, str]) -> None:
-    """/model lists and chooses, /system and /clear begin anew, /retry asks again, /quit leaves; nothing need be kept."""
+    """/model lists and chooses, /system begins anew, /retry asks again, /quit leaves; nothing need be kept."""
     with talking(home, environ, "--no-history") as screen:
         screen.type("/model\r")
         screen.until("* echo")

@@ -45,7 +45,9 @@ class _Error(msgspec.Struct):
     message: str = ""
 
 
-class _Chunk(msgspec.Struct):
+class Chunk(msgspec.Struct):
+    """An event of a streamed chat, as much of it as is read here."""
+
     choices: list[_Choice] = []
     usage: _Usage | None = None
     error: _Error | None = None
@@ -100,7 +102,7 @@ def _read(answered: Answered, told: Told) -> Iterator[Piece]:
         if event.data == _DONE:
             return
         try:
-            chunk = msgspec.json.decode(event.data, type=_Chunk)
+            chunk = msgspec.json.decode(event.data, type=Chunk)
         except msgspec.MsgspecError:
             continue  # an event of a kind that is not known here
         if chunk.error is not None:

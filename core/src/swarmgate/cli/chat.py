@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from swarmgate.cli.known import complete_models, served
+from swarmgate.cli.known import chosen, complete_models
 from swarmgate.cli.output import expected_errors, fail
 from swarmgate.cli.reading import config_option, read
-from swarmgate.cli.running import address_of
 from swarmgate.cli.verbs import examples
 from swarmgate.config.settings import Settings
 from swarmgate.errors import SwarmgateError
@@ -37,7 +36,7 @@ def chat(model: str | None, file: str | None, *, system: str, no_history: bool, 
     wanted = {name: value for name, value in wishes.items() if value is not None}
     from swarmgate.cli.conversation import Conversation
 
-    conversation = Conversation(_chosen(settings, model), system, wanted)
+    conversation = Conversation(chosen(settings, model, able="chat"), system, wanted)
     if sys.stdin.isatty() and sys.stdout.isatty():
         from swarmgate.cli.talk import Talk
 
@@ -62,17 +61,3 @@ def _print_alone(settings: Settings, order: dict[str, Any]) -> None:
             click.echo(last, nl=False)
     if not last.endswith("\n"):
         click.echo()
-
-
-def _chosen(settings: Settings, model: str | None) -> str:
-    """Return the model that is meant; end the command if there is none."""
-    models = served(settings, able="chat")
-    chatting = [each for each in models if "chat" in each.abilities]
-    if model is None:
-        ready = [each for each in chatting if each.ready] or chatting
-        if not ready:
-            fail(f"the gateway at {address_of(settings)} serves no model that chats")
-        return ready[0].name
-    if not any(model in (each.name, *each.aliases) for each in models):
-        fail(f"no model is called {model!r}; there are: {', '.join(each.name for each in models) or 'none'}")
-    return model

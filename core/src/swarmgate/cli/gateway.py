@@ -12,6 +12,7 @@ _VERBS = {
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "status": Verb("swarmgate.cli.status", "status", "Show the running gateway, its models, and every node it knows."),
     "chat": Verb("swarmgate.cli.chat", "chat", "Talk to a model of the running gateway."),
+    "bench": Verb("swarmgate.cli.bench", "bench", "Put a quick load on the running gateway."),
     "logs": Verb("swarmgate.cli.logs", "logs", "Show what the running gateway logged lately, and logs."),
     "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
     "token": Verb("swarmgate.cli.token", "token", "Say who may be in this machine's swarm."),

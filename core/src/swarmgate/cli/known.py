@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import click
 import msgspec
 
-from swarmgate.cli.running import ask, ask_running, asked
+from swarmgate.cli.output import fail
+from swarmgate.cli.running import address_of, ask, ask_running, asked
 from swarmgate.config.settings import Settings
 from swarmgate.errors import SwarmgateError
 
@@ -44,6 +45,20 @@ class _Models(msgspec.Struct):
 def served(settings: Settings, *, able: str) -> list[Known]:
     """Return the models that the running gateway serves; end the command with status 1 if none runs."""
     return _known(asked(settings, _PATH, _Models, able=able))
+
+
+def chosen(settings: Settings, model: str | None, *, able: str) -> str:
+    """Return the *model* that is meant, by default the first that is ready; end the command if there is none."""
+    models = served(settings, able=able)
+    chatting = [each for each in models if "chat" in each.abilities]
+    if model is None:
+        ready = [each for each in chatting if each.ready] or chatting
+        if not ready:
+            fail(f"the gateway at {address_of(settings)} serves no model that chats")
+        return ready[0].name
+    if not any(model in (each.name, *each.aliases) for each in models):
+        fail(f"no model is called {model!r}; there are: {', '.join(each.name for each in models) or 'none'}")
+    return model
 
 
 def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

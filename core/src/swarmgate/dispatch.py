@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -170,6 +171,8 @@ class Dispatcher:
                     breaker=breaker.state(now),
                     retry_seconds=breaker.retry_seconds(now),
                     in_flight=self._tallies.in_flight(name),
+                    slots=max((card.slots for card in cards), default=0),
+                    written=self._tallies.written(name),
                 )
             )
         return tuple(found)
@@ -312,9 +315,11 @@ class Dispatcher:
     async def _admitted(self, errand: Errand, asker: Asker, priority: int = 0) -> AsyncGenerator[None]:
         route, arrived = errand.route, anyio.current_time()
         tokens = errand.demand.prompt_tokens + (errand.demand.max_tokens or _USUAL_TOKENS)
+        # vLLM's field: there, less is sooner
+        ticket = Ticket(model=route.model, asker=asker, priority=-priority, tokens=tokens)
+        route.place = partial(self._admission.place, ticket)
         admission = self._admission.admit(
-            # vLLM's field: there, less is sooner
-            Ticket(model=route.model, asker=asker, priority=-priority, tokens=tokens),
+            ticket,
             lambda: capacity(preferred(errand.places(), relayed=errand.relayed)),
             why=lambda: why_not(errand.demand.model, errand.places()),
         )

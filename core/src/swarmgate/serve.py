@@ -80,6 +80,7 @@ async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, anno
             server = Server(_config(application(door)))
             async with background() as tasks:
                 tasks.start_soon(server.run_in_task, (*sockets, *tunnel))
+                tasks.start_soon(door.board.keep)
                 if not keys and not only_here(sockets):
                     announce(Warned(_open_to_all(settings.listen)))
                 tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)
@@ -200,7 +201,7 @@ def _joined(assembly: Assembly, ticket: Token | Invite) -> Joined:
 
 async def _close(door: Door, server: Server, wishes: AsyncIterator[object], drain_seconds: float) -> None:
     """Take no more, let answers finish, interrupt those that do not; return when nobody is served."""
-    door.closing = True
+    door.close()
     server.should_exit = True
     async with background() as tasks:
         with anyio.move_on_after(drain_seconds) as patience:

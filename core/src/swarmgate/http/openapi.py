@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from litestar import Response, route
@@ -25,6 +25,7 @@ from swarmgate.http.wire.models import ModelDocument, ModelList
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
+from swarmgate.http.wire.watching import ByeDocument, EventName, HelloDocument, SampleDocument, WatchedSwarm
 
 _Json = dict[str, Any]
 
@@ -55,6 +56,10 @@ _STRUCTS: tuple[type, ...] = (
     TokensDocument,
     DetokenizeBody,
     TextOfTokens,
+    HelloDocument,
+    WatchedSwarm,
+    SampleDocument,
+    ByeDocument,
 )
 _ERRORS = {
     400: "The request is at fault; `param` names the field.",
@@ -148,6 +153,13 @@ def _paths() -> _Json:
             401,
             500,
         ),
+        "/v1/swarm/events": _read(
+            "swarm_events",
+            "Watch the swarm: `hello`, then the whole state as `swarm` after each change, and `sample` for the lines.",
+            {200: ("Events, until the gateway stops.", _watched())},
+            401,
+            500,
+        ),
         "/v1/swarm/drain": _posted("drain", "Send nothing new to a node, or again.", DrainBody, _content(Drained)),
         "/v1/swarm/revoke": _posted("revoke", "Take a member out of the swarm.", RevokeBody, _content(Revoked)),
         "/p2p/token": _token("token"),
@@ -211,6 +223,17 @@ def _paths() -> _Json:
 def _token(operation: str) -> _Json:
     text: _Json = {"text/plain": {"schema": {"type": "string"}}}
     return _read(operation, "Give the token that lets machines into the swarm.", {200: ("It.", text)}, 401, 404, 500)
+
+
+def _watched() -> _Json:
+    kinds = (HelloDocument, WatchedSwarm, SampleDocument, ByeDocument)
+    data: _Json = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"anyOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds]},
+    }
+    properties: _Json = {"event": {"enum": list(get_args(EventName))}, "id": {"type": "string"}, "data": data}
+    return {"text/event-stream": {"schema": {"type": "object", "properties": properties, "required": ["data"]}}}
 
 
 def _posted(operation: str, summary: str, body: type, content: _Json, *, session: bool = False) -> _Json:

@@ -9,6 +9,9 @@ from swarmgate.split import Placement, SplitPlan
 
 #: Nobody has answered yet; can be used; cannot, and the member's *reason* says why; is offered no more.
 Standing = Literal["reaching", "usable", "left_out", "gone"]
+#: Answers; is being loaded; cannot be loaded now, or ever, and *waiting* says why; finishes its last answers; is not
+#: loaded because somebody wanted it so.
+ModelState = Literal["loaded", "loading", "waiting", "failed", "unloading", "unloaded"]
 
 
 class Member(Word, frozen=True):
@@ -38,7 +41,7 @@ class Placed(Word, frozen=True):
     """Where one backend's model is, or will be, or why nowhere.
 
     *plan* is the one that is loaded, *coming* the one that is being loaded.  *waiting* says what is missing while
-    there is no plan.
+    there is no plan, or why it is not loaded any more.
     """
 
     backend: str
@@ -47,6 +50,7 @@ class Placed(Word, frozen=True):
     plan: SplitPlan | None = None
     coming: SplitPlan | None = None
     waiting: str = ""
+    state: ModelState = "loading"
 
 
 class Answering(Word, frozen=True):

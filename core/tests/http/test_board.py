@@ -71,21 +71,17 @@ async def test_only_the_latest_is_kept(door: Door) -> None:
         assert state(board)["workers"][0]["reason"] == "c"  # pyright: ignore[reportIndexIssue]
 
 
-@pytest.mark.parametrize("ends", [False, True])
-async def test_who_waits_hears_of_changes_and_of_the_end(door: Door, ends: bool) -> None:
-    """Waiting ends with a newer notice, or when nothing more will come."""
+async def test_who_waits_hears_of_changes(door: Door) -> None:
+    """Waiting ends with a newer notice, and at once if there is one already."""
     board = door.board
     with board.watched() as (_, number):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(board.changed, number)
             for _ in range(3):
                 await checkpoint()
-            if ends:
-                board.end()
-            else:
-                door.swarm = member
-                board.refresh()
-    assert board.ended is ends
+            door.swarm = member
+            board.refresh()
+        await board.changed(number)
 
 
 async def test_it_counts_also_while_nobody_watches(door: Door) -> None:

@@ -37,6 +37,8 @@ class Answer:
         self._visit.routes = [Route() for _ in self._asked.requests]
         self._visit.so_far = lambda: self._asked.form.usage
         self._reply.streams = self._asked.stream
+        if self._asked.failure is not None:
+            self._reply.failure = self._asked.failure
         failed = False
         try:
             await self._write_all()

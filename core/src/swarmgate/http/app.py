@@ -13,6 +13,9 @@ from swarmgate.http.doorway import Doorway
 from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
+from swarmgate.http.loading import loading_routes
+from swarmgate.http.localai import localai_routes
+from swarmgate.http.logs import logs_route
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
@@ -43,12 +46,15 @@ def application(door: Door) -> ASGIApp:
     app = Litestar(
         [
             *api_routes(door),
+            *loading_routes(door),
             swarm_route(door),
             watching_route(door),
             drain_route(door),
             revoke_route(door),
             token_route(door),
+            *localai_routes(door),
             *request_routes(door),
+            logs_route(door),
             *standing_routes(door),
             openapi_route(door),
         ],
@@ -62,6 +68,7 @@ def application(door: Door) -> ASGIApp:
 
 
 def _told(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    known = fault(error)
-    current().fault = known.body.error.code or known.body.error.type
-    return Response(known.json, status_code=known.status, headers=known.headers, media_type="application/json")
+    known, visit = fault(error), current()
+    visit.fault = known.name
+    body = visit.dialect.error(known)
+    return Response(body, status_code=known.status, headers=known.headers, media_type="application/json")

@@ -46,8 +46,6 @@ class Board:
     metrics: Metrics
     version: str
     history: History = field(default_factory=History)
-    #: Set when nothing more will come.
-    ended: bool = False
     _notices: dict[str, Notice] = field(default_factory=dict[str, Notice])
     _number: int = 0
     _seen: tuple[Swarm, tuple[Account, ...]] | None = None
@@ -72,14 +70,9 @@ class Board:
         return tuple(sorted((n for n in self._notices.values() if n.number > since), key=lambda n: n.number))
 
     async def changed(self, since: int) -> None:
-        """Wait until there is a notice newer than number *since*, or nothing more will come."""
-        while self._number <= since and not self.ended:
+        """Wait until there is a notice newer than number *since*."""
+        while self._number <= since:
             await self._changed.wait()
-
-    def end(self) -> None:
-        """Let everybody go who watches."""
-        self.ended = True
-        self._stir()
 
     async def keep(self) -> None:
         """Count every two seconds, and look for changes more often while somebody watches; until cancelled."""
@@ -121,9 +114,6 @@ class Board:
     def _post(self, name: Literal["swarm", "sample"], data: bytes) -> None:
         self._number += 1
         self._notices[name] = Notice(name, self._number, data)
-        self._stir()
-
-    def _stir(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
 

@@ -34,11 +34,19 @@ def told(*placed: Placed, health: Health | None = None, members: tuple[Member, .
 
 def test_a_split_model_is_told_place_by_place() -> None:
     """Layers count from zero with both ends in, sizes are numbers of bytes, and the worker's memory is as planned."""
-    found = told(Placed(backend="b", model="m", placement="split", plan=SPLIT))
+    found = told(Placed(backend="b", model="m", placement="split", plan=SPLIT, state="loaded"))
     assert found["gateway"] == {"name": "home", "id": "n1", "version": "1.2.3", "uptime_seconds": 12.3}
     (model,) = found["models"]
     places = model.pop("places")
-    assert model == {"name": "m", "backend": "b", "placement": "split", "plan": "why", "ready": True, "aliases": ["mm"]}
+    assert model == {
+        "name": "m",
+        "backend": "b",
+        "placement": "split",
+        "plan": "why",
+        "ready": True,
+        "state": "loaded",
+        "aliases": ["mm"],
+    }
     assert places[0] == {
         "place": "here",
         "first_layer": 0,

@@ -7,7 +7,7 @@ from swarmgate.chat import Usage
 from swarmgate.decisions import Account
 from swarmgate.http.history import Sample
 from swarmgate.http.wire.swarm import swarm_document
-from swarmgate.http.wire.watching import bye_event, hello_document, named_event, watched
+from swarmgate.http.wire.watching import hello_document, named_event, watched
 from swarmgate.nouns import Health, Node, NodeId
 from swarmgate.roster import Answering, Swarm
 
@@ -54,4 +54,3 @@ def test_the_state_has_the_requests() -> None:
 def test_events_have_names_and_numbers() -> None:
     """As the standard on server-sent events has them."""
     assert named_event("swarm", 7, b"{}") == b"event: swarm\nid: 7\ndata: {}\n\n"
-    assert bye_event(8, "it stops") == b'event: bye\nid: 8\ndata: {"reason":"it stops"}\n\n'

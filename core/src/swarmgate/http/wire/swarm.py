@@ -11,7 +11,7 @@ from swarmgate.chat import ModelCard
 from swarmgate.http.wire.heading import encode
 from swarmgate.http.wire.members import PeerDocument, WorkerDocument, number, peer_document, worker_document
 from swarmgate.nouns import Health, Worker
-from swarmgate.roster import Answering, Placed, Swarm
+from swarmgate.roster import Answering, ModelState, Placed, Swarm
 from swarmgate.split import Placement, Portion, SplitPlan
 
 #: What a place is called that is this machine.
@@ -62,9 +62,14 @@ class PlannedModel(Struct, kw_only=True):
 
 
 class PlacedModel(PlannedModel, kw_only=True):
-    """A model that is served: *ready*, or why not and how far loading has come (from 0 to 1)."""
+    """A model of this gateway: *ready*, or why not and how far loading has come (from 0 to 1).
+
+    *state* is ``loaded``, ``loading``, ``waiting`` (it cannot be loaded now), ``failed``, ``unloading`` (its last
+    answers are being written) or ``unloaded``.
+    """
 
     ready: bool
+    state: ModelState = "loading"
     aliases: list[str] | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     progress: float | UnsetType = UNSET
@@ -195,6 +200,7 @@ def _model(placed: Placed, health: Health, aliases: list[str]) -> PlacedModel:
         backend=placed.backend,
         placement=placed.placement,
         ready=health.ready,
+        state=placed.state,
         reason=UNSET if health.ready else placed.waiting or health.reason or UNSET,
         progress=UNSET if health.progress is None else health.progress,
         plan=placed.plan.reason if placed.plan else UNSET,

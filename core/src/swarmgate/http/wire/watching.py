@@ -14,12 +14,11 @@ from msgspec import UNSET, Struct, UnsetType
 
 from swarmgate.decisions import Account
 from swarmgate.http.history import EVERY_SECONDS, Sample
-from swarmgate.http.wire.heading import encode
 from swarmgate.http.wire.requests import RequestSummary, request_summary
 from swarmgate.http.wire.swarm import SwarmDocument
 
 #: What an event is called.
-EventName = Literal["hello", "swarm", "sample", "bye"]
+EventName = Literal["hello", "swarm", "sample"]
 
 
 class SampleDocument(Struct, kw_only=True):
@@ -54,12 +53,6 @@ class WatchedSwarm(SwarmDocument, kw_only=True):
     """What is sent at once, and after every change: the swarm, the requests that run, and the last that do not."""
 
     requests: list[RequestSummary]
-
-
-class ByeDocument(Struct, kw_only=True):
-    """What is sent last, and why it is."""
-
-    reason: str
 
 
 def sample_document(sample: Sample) -> SampleDocument:
@@ -102,8 +95,3 @@ def watched(swarm: SwarmDocument, accounts: Iterable[Account]) -> WatchedSwarm:
 def named_event(name: EventName, number: int, data: bytes) -> bytes:
     """Return *data*, JSON on one line, as the event of that name and number."""
     return b"event: %s\nid: %d\ndata: %s\n\n" % (name.encode(), number, data)
-
-
-def bye_event(number: int, reason: str) -> bytes:
-    """Return the last event of a stream."""
-    return named_event("bye", number, encode(ByeDocument(reason=reason)))

@@ -55,6 +55,7 @@ async def test_all_that_is_served_is_described(make_door: MakeDoor) -> None:
     """Each described operation is there, and each route is described."""
     door = make_door(EchoBackend())
     door.ticket = Token.make()
+    door.close()  # else watching it would go on for ever
     app = application(door)
     visitor = await Visitor(path="/schema/openapi.json", method="GET").visit(app)
     await Visitor(headers={"X-Request-ID": "mine"}, body=[b"{}"]).visit(app)

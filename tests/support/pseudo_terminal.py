@@ -20,14 +20,24 @@ import pyte
 _PIECE = 1 << 16
 
 
+class _Screen(pyte.Screen):
+    """A screen that answers who asks where the cursor is."""
+
+    def __init__(self, answer: Callable[[str], None], columns: int, lines: int) -> None:
+        super().__init__(columns, lines)
+        self._answer = answer
+
+    def write_process_input(self, data: str) -> None:
+        self._answer(data)
+
+
 class Terminal:
     """A screen of *columns* by *lines*, and the process that writes to it."""
 
     def __init__(self, process: subprocess.Popen[bytes], master: int, columns: int, lines: int) -> None:
         self.process = process
         self._master = master
-        self._screen = pyte.HistoryScreen(columns, lines, history=2000)
-        self._screen.write_process_input = self.type  # whoever asks where the cursor is gets an answer
+        self._screen = _Screen(self.type, columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         #: All that was written, as it came.
         self.raw = b""

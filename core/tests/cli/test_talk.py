@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ COMMAND = (sys.executable, "-m", "swarmgate", "chat")
 
 
 @contextmanager
-def talking(home: Path, environ: dict[str, str], *words: str, **echo: Any) -> Iterator[Terminal]:
+def talking(home: Path, environ: dict[str, str], *words: str, **echo: Any) -> Generator[Terminal]:
     backends = [{"use": "echo", **echo}, {"use": "echo", "model": "parrot"}]
     with live_gateway(home, backends), terminal((*COMMAND, *words), cwd=home, env=environ) as screen:
         screen.until(">>>")

@@ -11,6 +11,8 @@ _VERBS = {
     "federated": Verb("swarmgate.cli.federated", "federated", "Serve what other gateways serve, with no model here."),
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "status": Verb("swarmgate.cli.status", "status", "Show the running gateway, its models, and every node it knows."),
+    "peers": Verb("swarmgate.cli.peers", "peers", "Show the members of the swarm and how they are reached."),
+    "top": Verb("swarmgate.cli.top", "top", "Watch the running gateway on the whole screen."),
     "chat": Verb("swarmgate.cli.chat", "chat", "Talk to a model of the running gateway."),
     "bench": Verb("swarmgate.cli.bench", "bench", "Put a quick load on the running gateway."),
     "logs": Verb("swarmgate.cli.logs", "logs", "Show what the running gateway logged lately, and logs."),

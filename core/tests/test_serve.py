@@ -140,7 +140,7 @@ async def test_who_watches_the_swarm_does_not_hold_up_the_end(tmp_path: Path) ->
         await stream.send(b"GET /v1/swarm/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(stream, b"event: swarm")
         await gateway.stop()
-        await until(stream, b"\r\n0\r\n\r\n")  # the last chunk
+        await until(stream, b"0\r\n\r\n")  # the last chunk
 
 
 async def test_a_split_model_is_told_with_its_places(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def test_the_best_that_can_be_said_is_said() -> None:
         WorkerDocument(name="a", state="left_out", reason="connection refused", **common),
         WorkerDocument(name="a", state="usable", **common),
     ]
-    alone = WorkerDocument(name="b", state="left_out", reason="it is silent", **{**common, "node": "m"})
+    others: dict[str, Any] = {**common, "node": "m"}
+    alone = WorkerDocument(name="b", state="left_out", reason="it is silent", **others)
     swarm = SwarmDocument(gateway=US, models=[], workers=[*some, alone])
     _, a, b = accounts(swarm)
     assert (a.state, a.reason or "") == ("usable", "")

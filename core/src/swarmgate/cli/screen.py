@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import msgspec
 from textual.app import App, ComposeResult
@@ -61,7 +61,8 @@ class TopScreen(App[None]):
     #notice { height: 1; }
     .title { height: 1; text-style: bold underline; }
     Vertical.part { height: 1fr; min-height: 3; }
-    DataTable { height: 1fr; }
+    DataTable { height: 1fr; scrollbar-size-horizontal: 0; }
+    #part-models, #models { height: auto; max-height: 7; }
     #words { display: none; height: 1; border: none; padding: 0; }
     #words.asked { display: block; }
     """
@@ -78,7 +79,7 @@ class TopScreen(App[None]):
         yield Static(id="heading", markup=False)
         yield Static(id="sparks", markup=False)
         for name, _ in _TABLES:
-            with Vertical(classes="part"):
+            with Vertical(id=f"part-{name}", classes="part"):
                 yield Label(name, classes="title")
                 yield DataTable[str](id=name, cursor_type="row", zebra_stripes=False)
         yield Input(id="words", placeholder="show what contains ... (Enter keeps, Escape shows all)")
@@ -147,21 +148,20 @@ class TopScreen(App[None]):
         self.run_worker(drain())
 
     def _notice(self, words: str) -> None:
-        self.query_one("#notice", Static).update(words)
+        self.screen_stack[0].query_one("#notice", Static).update(words)
 
     def _table(self, name: str) -> DataTable[str]:
-        return self.query_one(f"#{name}", DataTable)
+        return cast("DataTable[str]", self.screen_stack[0].query_one(f"#{name}", DataTable))
 
     def _show(self) -> None:
         """Bring everything on the screen to what the view is now; nothing moves below the cursor."""
         view = self._view
-        if not self.is_mounted:
-            return
-        self.screen_stack[0].query_one("#heading", Static).update(view.heading())
-        self.screen_stack[0].query_one("#sparks", Static).update("\n".join(view.sparks(self.size.width)))
+        below = self.screen_stack[0]  # a question may stand above
+        below.query_one("#heading", Static).update(view.heading())
+        below.query_one("#sparks", Static).update("\n".join(view.sparks(self.size.width)))
         for name, rows in (("nodes", view.nodes()), ("models", view.models()), ("requests", view.requests())):
             if self._rows.get(name) != rows:
-                _fill(self.screen_stack[0].query_one(f"#{name}", DataTable), self._rows.get(name, []), rows)
+                _fill(self._table(name), self._rows.get(name, []), rows)
                 self._rows[name] = rows
 
 

@@ -144,7 +144,10 @@ def way_of(way: WayDocument | None) -> tuple[str, str]:
 def _where(model: PlacedModel) -> str:
     places = [_place(place) for place in model.places]
     coming = f"; being loaded: {model.coming.plan}" if model.coming else ""
-    return (", ".join(places) if places and model.ready else model.waiting or model.reason or "") + coming
+    if places and model.ready:
+        return ", ".join(places) + coming
+    far = f" {model.progress:.0%}" if isinstance(model.progress, float) and not model.ready else ""
+    return f"{model.waiting or model.reason or ''}{far}{coming}"
 
 
 def _place(place: PlaceDocument) -> str:

@@ -10,13 +10,14 @@ from msgspec import UNSET, UnsetType
 
 from swarmgate.cli.output import printable
 from swarmgate.cli.status import age, models_rows, said, way_of
+from swarmgate.http.wire.members import WayDocument
 from swarmgate.http.wire.requests import RequestSummary
 from swarmgate.http.wire.swarm import NodeDocument
 from swarmgate.http.wire.watching import SampleDocument, WatchedSwarm
 
 NODES = ("node", "is a", "state", "busy", "tok/s", "way", "about")
 MODELS = ("model", "state", "where")
-REQUESTS = ("request", "model", "at", "state", "node", "tokens", "tok/s", "tries", "resumed", "seconds")
+REQUESTS = ("request", "model", "state", "node", "tokens", "tok/s", "tries", "resumed", "seconds")
 _UNKNOWN = "-"
 _BARS = "▁▂▃▄▅▆▇█"
 _SAMPLES = 150
@@ -100,7 +101,7 @@ class View:
 
 def sparkline(values: Sequence[float], width: int) -> str:
     """Return the last *width* of *values* as bars, the largest the highest."""
-    shown = values[-width:] if width > 0 else []
+    shown = list(values[-width:]) if width > 0 else list[float]()
     most = max(shown, default=0.0)
     if most <= 0:
         return _BARS[0] * len(shown)
@@ -124,7 +125,7 @@ def _nodes(state: WatchedSwarm) -> Iterator[Row]:
     for node in state.nodes:
         peer = offered.get(node.name)
         kind = "backend" if node.name in ours else "server" if peer is None else "gateway"
-        way = " ".join(way_of(peer.way or None)) if peer is not None else _UNKNOWN
+        way = _way(peer.way) if peer is not None else _UNKNOWN
         about = node.reason or ", ".join(node.models)
         cells = (
             node.node or node.name,
@@ -145,17 +146,21 @@ def _nodes(state: WatchedSwarm) -> Iterator[Row]:
                 said(peer.state),
                 _UNKNOWN,
                 _UNKNOWN,
-                " ".join(way_of(peer.way or None)),
+                _way(peer.way),
                 about,
             )
             yield Row(f"gateway {peer.node} {peer.name}", cells)
     for worker in state.workers:
         about = worker.reason or (f"has a part of {worker.model}" if worker.model else "")
-        way = " ".join(way_of(worker.way or None))
+        way = _way(worker.way)
         yield Row(
             f"worker {worker.node} {worker.name}",
             (worker.name, "worker", said(worker.state), _UNKNOWN, _UNKNOWN, way, about),
         )
+
+
+def _way(way: WayDocument | UnsetType) -> str:
+    return " ".join(way_of(way)) if isinstance(way, WayDocument) else _UNKNOWN
 
 
 def _busy(node: NodeDocument) -> str:
@@ -176,7 +181,6 @@ def _request(each: RequestSummary) -> tuple[str, ...]:
     return (
         each.id[-_LONGEST_ID:],
         each.model or _UNKNOWN,
-        f"{each.at.astimezone():%H:%M:%S}",
         state,
         each.worker or _UNKNOWN,
         str(each.completion_tokens),

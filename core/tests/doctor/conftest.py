@@ -27,7 +27,8 @@ def make_case(tmp_path: Path) -> MakeCase:
     """Make a case with the settings given, in a state folder of its own."""
 
     def make(*choices: Choice, running: Running | None = None, barred: str = "", **settings: Any) -> Case:
-        told = Settings(**{"state_dir": str(tmp_path / "state"), "listen": "127.0.0.1:0", **settings})
+        given: dict[str, Any] = {"state_dir": str(tmp_path / "state"), "listen": "127.0.0.1:0", **settings}
+        told = Settings(**given)
         return Case(Blueprint(settings=told, choices=choices), Catalogue({}), running, barred)
 
     return make
@@ -51,7 +52,8 @@ def running() -> Callable[..., Running]:
 
     def make(readiness: Any = None, **said: Any) -> Running:
         gateway = GatewayDocument(name="home", id="n0", version="1.2.3", uptime_seconds=7)
-        document = SwarmDocument(**{"gateway": gateway, "models": [], "workers": [], **said})
+        given: dict[str, Any] = {"gateway": gateway, "models": [], "workers": [], **said}
+        document = SwarmDocument(**given)
         return Running("http://127.0.0.1:1", document, readiness)
 
     return make

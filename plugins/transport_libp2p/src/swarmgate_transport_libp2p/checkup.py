@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import anyio
-import anyio.to_thread
 from swarmgate.api import Ailment, Check, Finding, Patient, WireError
 
 from swarmgate_transport_libp2p.addresses import with_peer

@@ -7,7 +7,8 @@ from swarmgate.checks import Finding, Patient
 from swarmgate.doctor.case import Case, Running
 from swarmgate.doctor.lookout import Seen
 from swarmgate.doctor.nodes import checks, seen_findings
-from swarmgate.http.wire.swarm import NodeDocument, PeerDocument, WayDocument, WorkerDocument
+from swarmgate.http.wire.members import PeerDocument, WayDocument, WorkerDocument
+from swarmgate.http.wire.swarm import NodeDocument
 from swarmgate.nouns import Endpoint
 from swarmgate.roster import Member
 from swarmgate.testing import an_offer

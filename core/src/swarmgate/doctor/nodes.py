@@ -8,14 +8,14 @@ from functools import partial
 from swarmgate.checks import Ailment, Check, Finding, Patient
 from swarmgate.doctor.case import Case
 from swarmgate.doctor.lookout import PATIENCE_SECONDS, Seen, look_out
-from swarmgate.http.wire.swarm import (
+from swarmgate.http.wire.members import (
     MemberDocument,
-    NodeDocument,
     PeerDocument,
     WorkerDocument,
     peer_document,
     worker_document,
 )
+from swarmgate.http.wire.swarm import NodeDocument
 from swarmgate.parts import DISCOVERY
 
 #: How long nodes get that are listed, and have not to be found first, in seconds.

@@ -36,7 +36,7 @@ def _nothing_blocks() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes long where files run side by side; skip what needs the engine where there is none."""
     if hasattr(config, "workerinput"):  # one of `make test`'s processes: all would wait for a long file begun last
-        items.sort(key=lambda item: item.get_closest_marker("journey") is None)
+        items.sort(key=lambda item: not any(map(item.get_closest_marker, ("journey", "clients", "swarm"))))
     if find_spec("llama_cpp") is not None:
         return
     missing = pytest.mark.skip(reason="llama-cpp-python is not installed: run `make setup-engine`")

@@ -17,6 +17,8 @@ PROJECTS := . core $(PLUGINS)
 PYPROJECTS := pyproject.toml core/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 PACKAGES := swarmgate swarmgate-core $(subst _,-,$(PLUGINS:plugins/%=swarmgate-%))
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Containers like to set it: each of the many processes that tests start would compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets

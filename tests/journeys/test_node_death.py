@@ -12,13 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 from fleet import Fleet, a_fleet
+from gguf import GGMLQuantizationType
 from listeners import chat, listen_to_all, same_whole
 from tinygguf import write_llama
 
 pytestmark = [pytest.mark.engine, pytest.mark.journey]
 
 _TOKENS = 500
-_STREAMS = 18
+_STREAMS = 12
 #: A kill counts once for each stream that it cuts; each turn kills two nodes of three.
 _CUT = 100
 _MOST_TURNS = 40
@@ -43,16 +44,17 @@ def killing(fleet: Fleet, *turns: tuple[int, int]) -> Callable[[Callable[[int], 
     return disturb
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_streams_outlive_their_nodes(tmp_path: Path) -> None:
     """A hundred streams cut at random tokens over three nodes: all end well, with their undisturbed text and usage."""
-    model = write_llama(tmp_path / "m.gguf")
-    backend = [{"use": "llamacpp", "model": str(model), "threads": 1, "slots": _STREAMS // 3}]
+    # with F32 weights a sampled text may fork by who is in company: decision 14
+    model = write_llama(tmp_path / "m.gguf", quantized=GGMLQuantizationType.Q4_1)
+    backend = [{"use": "llamacpp", "model": str(model), "threads": 1, "slots": 4}]
     asked = [chat(number, tokens=_TOKENS) for number in range(_STREAMS)]
     chance = random.Random(20261124)  # any moment will do; the same each time
     turns = 0
     with a_fleet(tmp_path, backend, backend, backend) as fleet:
-        fleet.until_slots(_STREAMS, "m")
+        fleet.until_slots(12, "m")
         before = asyncio.run(listen_to_all(fleet.hub.url, asked))
         assert {heard.usage["completion_tokens"] for heard in before} == {_TOKENS}
         while carried_over(fleet) < _CUT:
@@ -61,7 +63,7 @@ def test_streams_outlive_their_nodes(tmp_path: Path) -> None:
             first, second = chance.sample(range(3), 2)
             kills = killing(fleet, (first, chance.randrange(10, 1200)), (second, chance.randrange(1, 600)))
             same_whole(asyncio.run(listen_to_all(fleet.hub.url, asked, kills)), before)
-            fleet.until_slots(_STREAMS, "m")
+            fleet.until_slots(12, "m")
         assert "gateway_streams_truncated_total{" not in httpx.get(f"{fleet.hub.url}/metrics").text
 
 

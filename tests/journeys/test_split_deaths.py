@@ -14,21 +14,19 @@ from tinygguf import Shape, write_llama
 
 pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(600)]
 
-_STREAMS, _TOGETHER, _TOKENS = 54, 6, 120
+_STREAMS, _TOGETHER, _TOKENS = 52, 4, 120
 
 
 @pytest.fixture(scope="module")
 def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SplitSwarm]:
     """Run a tiny model, which never ends by itself, over this machine and two workers."""
     folder = tmp_path_factory.mktemp("deaths")
-    with split_swarm(
-        folder, write_llama(folder / "tiny.gguf", shape=Shape(layers=6)), backend={"slots": _TOGETHER}
-    ) as running:
+    with split_swarm(folder, write_llama(folder / "tiny.gguf", shape=Shape(layers=6))) as running:
         yield running
 
 
 def test_streams_outlive_workers_and_engines(swarm: SplitSwarm) -> None:
-    """Of 54 streams, greedy and seeded, each loses a worker or its engine at a random token; none is cut or changed."""
+    """Of 52 streams, greedy and seeded, each loses a worker or its engine at a random token; none is cut or changed."""
     chance = random.Random(20261124)
     bodies = [chat(number, tokens=_TOKENS) for number in range(_STREAMS)]
     undisturbed, disturbed = list[Heard](), list[Heard]()
@@ -51,7 +49,7 @@ def test_streams_outlive_workers_and_engines(swarm: SplitSwarm) -> None:
         if victim != "engine":
             swarm.start(victim)
         swarm.until_held_by("here", *swarm.workers)
-    assert min(killed.values()) == 3
+    assert min(killed.values()) >= 4
     same_whole(disturbed, undisturbed)
 
 

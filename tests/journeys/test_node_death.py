@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 from fleet import Fleet, a_fleet
-from gguf import GGMLQuantizationType
 from listeners import chat, listen_to_all, same_whole
 from tinygguf import write_llama
 
@@ -47,8 +46,7 @@ def killing(fleet: Fleet, *turns: tuple[int, int]) -> Callable[[Callable[[int], 
 @pytest.mark.timeout(600)
 def test_streams_outlive_their_nodes(tmp_path: Path) -> None:
     """A hundred streams cut at random tokens over three nodes: all end well, with their undisturbed text and usage."""
-    # with F32 weights a sampled text may fork by who is in company: decision 14
-    model = write_llama(tmp_path / "m.gguf", quantized=GGMLQuantizationType.Q4_1)
+    model = write_llama(tmp_path / "m.gguf")
     backend = [{"use": "llamacpp", "model": str(model), "threads": 1, "slots": 4}]
     asked = [chat(number, tokens=_TOKENS) for number in range(_STREAMS)]
     chance = random.Random(20261124)  # any moment will do; the same each time

@@ -28,6 +28,7 @@ from swarmgate.chat import (
     ToolChoice,
     Usage,
 )
+from swarmgate.checks import Ailment, Check, Finding, Patient
 from swarmgate.child import Child, ChildEvents
 from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Movable, Probe, Splitter, Transport
 from swarmgate.errors import (
@@ -73,6 +74,7 @@ from swarmgate.passage import Passage, current_passage
 from swarmgate.setbacks import Setbacks
 from swarmgate.sizes import parse_size, readable
 from swarmgate.split import Footprint, Placement, Portion, Share, SplitPlan
+from swarmgate.sse import EventReader
 from swarmgate.swarm.certificates import Peer, Role
 from swarmgate.swarm.entries import Entry, Heard, open_entry, sign_entry
 from swarmgate.swarm.membership import Membership, Revocations
@@ -86,10 +88,12 @@ __all__ = [
     "PATH",
     "SECRET",
     "Ability",
+    "Ailment",
     "Backend",
     "Balancer",
     "Candidate",
     "ChatPrompt",
+    "Check",
     "Child",
     "ChildEvents",
     "ConfigError",
@@ -102,6 +106,8 @@ __all__ = [
     "Endpoint",
     "EngineError",
     "Entry",
+    "EventReader",
+    "Finding",
     "Finish",
     "Footprint",
     "Frame",
@@ -128,6 +134,7 @@ __all__ = [
     "Part",
     "PartContext",
     "Passage",
+    "Patient",
     "Peer",
     "Pick",
     "Placement",

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from swarmgate.api import Backend, Lender, NoOptions, Part, PartContext, PluginError, Probe, Splitter, hookimpl
+from swarmgate.api import Backend, Check, Lender, NoOptions, Part, PartContext, PluginError, Probe, Splitter, hookimpl
 
 from swarmgate_backend_llamacpp.options import ByMemoryOptions, LlamaCppRpcOptions, LlamaOptions
 
@@ -102,6 +102,17 @@ def swarmgate_worker() -> list[Part[Any, Lender]]:
             "Lends memory and compute to llama.cpp on other machines, to one at a time.",
             LlamaCppRpcOptions,
             open_llama_cpp_rpc,
-            environ={f"GATEWAY_WORKER_{option.upper()}": option for option in options},
+            environ={
+                **{f"GATEWAY_WORKER_{option.upper()}": option for option in options},
+                "LOCALAI_EXTRA_LLAMA_CPP_ARGS": "llama_cpp_args",
+            },
         )
     ]
+
+
+@hookimpl
+def swarmgate_checks() -> list[Check]:
+    """Offer what the doctor asks of the engine."""
+    from swarmgate_backend_llamacpp.checkup import ENGINE
+
+    return [ENGINE]

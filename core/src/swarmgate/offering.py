@@ -174,15 +174,18 @@ async def _expose(
     try:
         async with transport.expose(service, endpoint) as first:
             exposures.tell(scheme, first)
-            movable: object = transport
-            if not isinstance(movable, Movable):
-                await anyio.sleep_forever()
-            while True:
+            movable = _movable(transport)
+            while movable is not None:
                 await anyio.sleep(LOOKED_SECONDS)
                 exposures.tell(scheme, await movable.addresses(first[0]))
+            await anyio.sleep_forever()
     except Unreachable as error:
         _log.warning("offering.not_exposed", service=service, scheme=scheme, reason=str(error))
         exposures.tell(scheme, ())
+
+
+def _movable(transport: object) -> Movable | None:
+    return transport if isinstance(transport, Movable) else None
 
 
 async def _follow(exposures: Exposures, made: Offering) -> None:

@@ -12,6 +12,7 @@ _VERBS = {
     "worker": Verb("swarmgate.cli.worker", "worker", "Lend this machine to gateways elsewhere."),
     "status": Verb("swarmgate.cli.status", "status", "Show the running gateway, its models, and every node it knows."),
     "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
+    "models": Verb("swarmgate.cli.models", "models", "List, pull, load, unload and remove models."),
     "token": Verb("swarmgate.cli.token", "token", "Say who may be in this machine's swarm."),
     "drain": Verb("swarmgate.cli.drain", "drain", "Send nothing new to a node of the running gateway."),
     "explain": Verb("swarmgate.cli.explain", "explain", "Show why requests went where they went."),

@@ -57,8 +57,8 @@ class Said(NamedTuple):
         return f"the gateway at {self.url} takes none of the API keys configured here; give it one of its own"
 
 
-def ask(settings: Settings, path: str, order: dict[str, Any] | None = None) -> Said:
-    """Return what is answered for *path* at the configured address; *order* is posted there, if there is one."""
+def ask(settings: Settings, path: str, order: dict[str, Any] | None = None, *, seconds: float = _SECONDS) -> Said:
+    """Return what is answered for *path* at the configured address in *seconds*; *order* is posted there, if any."""
     host, _, port = settings.listen.rpartition(":")
     url = f"http://{_ANYWHERE.get(host, host)}:{port}"
     if not int(port):
@@ -70,7 +70,7 @@ def ask(settings: Settings, path: str, order: dict[str, Any] | None = None) -> S
     request = Request(f"{url}{path}", body, headers)  # noqa: S310  # http, and no other scheme
     try:
         # no proxy: it is this machine
-        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
+        with build_opener(ProxyHandler({})).open(request, timeout=seconds) as answer:
             return Said(url, answer.status, answer.read(_MOST_BYTES))
     except HTTPError as error:
         with error:

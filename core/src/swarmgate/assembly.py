@@ -184,18 +184,18 @@ class Assembly:
         return frozenset(load.name for load in self.loading.loads)
 
     def members(self) -> tuple[Member, ...]:
-        """Return every worker this gateway knows of, how it was found, and which of its models has it."""
+        """Return every worker this gateway knows or knew of, how it was found, and which of its models has it."""
         holders = self.loading.holders()
         return tuple(replace(member, model=holders.get(member.offer.key, "")) for member in self._seen(self.crew))
 
     def peers(self) -> tuple[Member, ...]:
-        """Return every other gateway that is offered, and how it was found."""
+        """Return every other gateway that is offered or was lately, and how it was found."""
         return self._seen(self.gateways)
 
     def _seen(self, crew: Crew | None) -> tuple[Member, ...]:
         """Return the members of *crew*; one that no discovery posted here came by the ledger itself."""
         ledger = tuple(name for name in self.all(LEDGER) if name != _LOCAL_LEDGER)
-        members = crew.members() if crew is not None else ()
+        members = (*crew.members(), *crew.departed()) if crew is not None else ()
         return tuple(replace(member, found=self.findings.of(member.offer) or ledger) for member in members)
 
     def placed(self) -> tuple[Placed, ...]:

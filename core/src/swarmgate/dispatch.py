@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -24,12 +25,11 @@ from swarmgate.chat import (
     Embeddings,
     EmbedRequest,
     GenerateRequest,
-    Message,
     ModelCard,
-    TextPrompt,
     Token,
     TokenizeRequest,
     estimated_tokens,
+    least_asked,
 )
 from swarmgate.contracts import Backend, Balancer
 from swarmgate.errand import Errand, Patience, Route
@@ -176,6 +176,8 @@ class Dispatcher:
                     breaker=breaker.state(now),
                     retry_seconds=breaker.retry_seconds(now),
                     in_flight=self._tallies.in_flight(name),
+                    slots=max((card.slots for card in cards), default=0),
+                    written=self._tallies.written(name),
                 )
             )
         return tuple(found)
@@ -195,7 +197,7 @@ class Dispatcher:
         failed: bool | None = None
         try:
             with anyio.fail_after(seconds):
-                async with backend.generate(_canary(card)) as deltas:
+                async with backend.generate(least_asked(card)) as deltas:
                     async for _ in deltas:
                         pass
             failed = False
@@ -318,9 +320,11 @@ class Dispatcher:
     async def _admitted(self, errand: Errand, asker: Asker, priority: int = 0) -> AsyncGenerator[None]:
         route, arrived = errand.route, anyio.current_time()
         tokens = errand.demand.prompt_tokens + (errand.demand.max_tokens or _USUAL_TOKENS)
+        # vLLM's field: there, less is sooner
+        ticket = Ticket(model=route.model, asker=asker, priority=-priority, tokens=tokens)
+        route.place = partial(self._admission.place, ticket)
         admission = self._admission.admit(
-            # vLLM's field: there, less is sooner
-            Ticket(model=route.model, asker=asker, priority=-priority, tokens=tokens),
+            ticket,
             lambda: capacity(preferred(errand.places(), relayed=errand.relayed)),
             why=lambda: why_not(errand.demand.model, errand.places()),
         )
@@ -334,14 +338,6 @@ class Dispatcher:
         finally:
             if not entered:
                 route.queue_seconds = anyio.current_time() - arrived
-
-
-def _canary(card: ModelCard) -> GenerateRequest:
-    """Return the least that can be asked of *card*."""
-    prompt = (
-        ChatPrompt(messages=(Message(role="user", content="Hi"),)) if "chat" in card.abilities else TextPrompt("Hi")
-    )
-    return GenerateRequest(id="canary", model=card.name, prompt=prompt, max_tokens=1)
 
 
 def _renamed(request: RequestT, place: Place) -> RequestT:

@@ -86,6 +86,7 @@ async def run_until(
             server = Server(_config(application(door)))
             async with background() as tasks:
                 tasks.start_soon(server.run_in_task, (*sockets, *tunnel))
+                tasks.start_soon(door.board.keep)
                 if not keys and not only_here(sockets):
                     announce(Warned(_open_to_all(settings.listen)))
                 tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)

@@ -24,6 +24,7 @@ from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
 from swarmgate.http.swarm import swarm_route
 from swarmgate.http.visit import current
+from swarmgate.http.watching import watching_route
 
 #: What pages in browsers may read of an answer besides its body.
 _EXPOSED = (
@@ -47,6 +48,7 @@ def application(door: Door) -> ASGIApp:
             *api_routes(door),
             *loading_routes(door),
             swarm_route(door),
+            watching_route(door),
             drain_route(door),
             revoke_route(door),
             token_route(door),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from swarmgate.dispatch import Dispatcher
+from swarmgate.http.board import Board
 from swarmgate.http.faults import ClosingDown
 from swarmgate.http.records import Records
 from swarmgate.journal import Journal
@@ -73,8 +74,16 @@ class Door:
     shelf: Shelf | None = None
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
+    #: The state of all this, for who watches it.
+    board: Board = field(init=False)
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
     _lasting: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
+
+    def __post_init__(self) -> None:
+        self.board = Board(self._look, self.dispatcher, self.records, self.metrics, self.version)
+
+    def _look(self) -> Swarm:
+        return self.swarm()  # whatever that is by then
 
     def __repr__(self) -> str:
         return f"<Door {'closing' if self.closing else 'open'}, {len(self._working)} working>"

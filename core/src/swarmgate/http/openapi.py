@@ -27,6 +27,7 @@ from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
+from swarmgate.http.wire.watching import HelloDocument, SampleDocument, WatchedSwarm
 from swarmgate.journal import LEVELS
 
 _STRUCTS: tuple[type, ...] = (
@@ -65,6 +66,9 @@ _STRUCTS: tuple[type, ...] = (
     TokensDocument,
     DetokenizeBody,
     TextOfTokens,
+    HelloDocument,
+    WatchedSwarm,
+    SampleDocument,
 )
 #: What is served beside chats, completions, embeddings and what watches over them.
 _DIALECTS: tuple[Described, ...] = ()
@@ -164,6 +168,13 @@ def _paths() -> Json:
             401,
             500,
         ),
+        "/v1/swarm/events": looking(
+            "swarm_events",
+            "Watch the swarm: `hello`, then the whole state as `swarm` after each change, and `sample` for the lines.",
+            {200: ("Events, until the gateway stops.", _watched())},
+            401,
+            500,
+        ),
         "/v1/swarm/drain": asking("drain", "Send nothing new to a node, or again.", DrainBody, holding(Drained)),
         "/v1/swarm/revoke": asking("revoke", "Take a member out of the swarm.", RevokeBody, holding(Revoked)),
         "/p2p/token": _token("token"),
@@ -240,6 +251,14 @@ def _paths() -> Json:
 def _token(operation: str) -> Json:
     text: Json = {"text/plain": {"schema": {"type": "string"}}}
     return looking(operation, "Give the token that lets machines into the swarm.", {200: ("It.", text)}, 401, 404, 500)
+
+
+def _watched() -> Json:
+    kinds = {"hello": HelloDocument, "swarm": WatchedSwarm, "sample": SampleDocument}
+    schemas: list[Json] = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds.values()]
+    data: Json = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": schemas}}
+    properties: Json = {"event": {"enum": list(kinds)}, "id": {"type": "string"}, "data": data}
+    return {"text/event-stream": {"schema": {"type": "object", "properties": properties, "required": ["data"]}}}
 
 
 def _nodes(operation: str, kind: type) -> Json:

@@ -49,7 +49,6 @@ def pull(model: str, file: str | None) -> None:
 
 def _bring(model: str, folder: Path) -> list[str]:
     """Return what the files of *model* are called in *folder* once they are there."""
-    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")  # it does not go on where it was cut off
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from swarmgate.pulling import here, hub, web

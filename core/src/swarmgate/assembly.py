@@ -244,7 +244,7 @@ async def assemble(
     """
     settings = blueprint.settings
     node, identity = await anyio.to_thread.run_sync(partial(settle, settings, makes_token=True))
-    context = PartContext(node, identity.folder, identity.membership)
+    context = PartContext(node, identity.folder, identity.membership, settings.models_path())
     async with AsyncExitStack() as stack:
         assembly = Assembly(blueprint, node, identity)
         await _open_parts(assembly, context, stack)

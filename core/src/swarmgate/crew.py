@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -19,8 +20,8 @@ from swarmgate.errors import Unavailable, Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Offer, Service, Worker
 from swarmgate.reaching import Reach, Reached
 from swarmgate.roster import Member, Standing
+from swarmgate.rota import Key, Rota
 
-Key = tuple[NodeId, Service, str]
 #: The first and the longest pause before one that could not be used is tried again, in seconds; they double.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 #: Who stood for so long is no longer taken for one that comes and goes, in seconds.
@@ -37,12 +38,13 @@ _VERDICT_SECONDS = 6.0
 class _Path:
     """The way to one offer; there is a *worker* while it can be used, which counts from *ready_at* on.
 
-    *displaced* says why it was given up for another way to the same worker.
+    *displaced* says why it was given up for another way to the same worker, *announced* that nothing was held at first.
     """
 
     offer: Offer
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    standing: Standing = "reaching"
+    standing: Standing = "announced"
+    announced: bool = False
     reason: str = ""
     reached: Reached | None = None
     worker: Worker | None = None
@@ -70,15 +72,16 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         is_own: Callable[[Endpoint], bool] = lambda _: False,
         me: NodeId | None = None,
         settle_seconds: float = 1.0,
+        rota: Rota | None = None,
     ) -> None:
         self._ledger, self._service, self._reach, self._probe = ledger, service, reach, probe
-        self._me = me
+        self._me, self._rota = me, rota or Rota(NodeId(""), sys.maxsize)
         self._is_own, self._settle = is_own, settle_seconds
         self._paths: dict[Key, _Path] = {}
         self._flaps: dict[Key, int] = {}
-        self._changed = anyio.Event()
+        self._changed, self._asked = anyio.Event(), anyio.Event()
         self._heard = False
-        self._last: tuple[Worker, ...] | None = None
+        self._last: tuple[tuple[Worker, ...], tuple[Offer, ...]] | None = None
         self._patient_until = math.inf
 
     def __repr__(self) -> str:
@@ -96,11 +99,29 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 for _, path in sorted(self._paths.items())
                 if path.worker is not None and path.ready_at <= now
             )
-            if crew != self._last and (self._last is not None or self._may_begin(now)):
-                self._last = crew
+            told = crew, self.announced()
+            if told != self._last and (self._last is not None or self._may_begin(now)):
+                self._last = told
                 return crew
             with anyio.move_on_after(self._next_moment(now) - now):
                 await changed.wait()
+
+    def announced(self) -> tuple[Offer, ...]:
+        """Return the offers of those to whom no path is held as nobody has use for them, or not yet; sorted by key."""
+        now, waiting = anyio.current_time(), (path for _, path in sorted(self._paths.items()) if path.announced)
+        usable = (path for path in waiting if path.standing != "left_out")
+        return tuple(path.offer for path in usable if path.worker is None or path.ready_at > now)
+
+    @contextmanager
+    def used(self, key: Key) -> Generator[None]:
+        """Have a path held to the one with this *key* for as long as the block, and a while longer."""
+        self._rota.begin(key, anyio.current_time())
+        self._asked.set()
+        try:
+            yield
+        finally:
+            self._rota.end(key, anyio.current_time())
+            self._asked.set()
 
     def members(self) -> tuple[Member, ...]:
         """Return everybody who offers the service, in whatever state, sorted by key."""
@@ -121,6 +142,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
 
     async def follow(self, tasks: TaskGroup) -> None:
         """Hold a path to whoever offers the service, by *tasks*, until cancelled."""
+        tasks.start_soon(self._take_turns, tasks)
         async with self._ledger.watch(self._service) as sets:
             async for offers in sets:
                 self._take(offers, tasks)
@@ -153,16 +175,38 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 continue
             if path is not None:
                 path.scope.cancel()
-            self._paths[key] = path = _Path(offer)
-            tasks.start_soon(self._hold, path)
+            self._paths[key] = _Path(offer)
+        self._arrange(tasks)
+        self._asked.set()  # the next turn may have come nearer
+
+    def _arrange(self, tasks: TaskGroup) -> None:
+        """Begin to hold whom the rota says, and let go of the others."""
+        held = self._rota.held(self._paths, anyio.current_time())
+        for key, path in tuple(self._paths.items()):
+            if key in held and path.standing == "announced":
+                path.standing = "reaching"
+                tasks.start_soon(self._hold, path)
+            elif key not in held and not (path.announced and path.standing == "announced"):
+                path.scope.cancel()
+                self._paths[key] = _Path(path.offer, announced=True)
+                self._stir()
+
+    async def _take_turns(self, tasks: TaskGroup) -> None:
+        while True:
+            with anyio.move_on_after(self._rota.until_change(anyio.current_time())):
+                await self._asked.wait()
+            self._asked = anyio.Event()
+            self._arrange(tasks)
 
     def _renew(self, path: _Path, offer: Offer) -> None:
         """Take over what *offer* says now; a mere renewal is no change."""
-        before, path.offer = path.offer, offer
-        if before.labels != offer.labels and path.worker is not None:
+        if path.offer.labels == offer.labels:
+            return
+        path.offer = offer
+        self._stir()
+        if path.worker is not None:
             labels = {**path.worker.offer.labels, **offer.labels} if self._probe is not None else offer.labels
             path.worker = Worker(offer=msgspec.structs.replace(offer, labels=labels), endpoint=path.worker.endpoint)
-            self._stir()
 
     async def _hold(self, path: _Path) -> None:
         log = structlog.get_logger("swarmgate.crew").bind(
@@ -237,9 +281,10 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         for other in self._paths.values():
             if other is path or other.worker is None or not _is_same(other.worker.offer.labels, labels):
                 continue
-            if not (_kind(path) == "direct" and _kind(other) == "relayed"):
-                raise Unavailable(f"is in use as {other.offer.name!r} already, by {_by(other)}")
-            other.displaced = f"is in use as {path.offer.name!r} already, by {_by(path)}"
+            kinds = (path.reached.kind if path.reached else "", other.reached.kind if other.reached else "")
+            if kinds != ("direct", "relayed"):
+                raise Unavailable(f"is in use as {other.offer.name!r} already, by {other.reached}")
+            other.displaced = f"is in use as {path.offer.name!r} already, by {path.reached}"
             other.using.cancel()
             other.worker, other.standing, other.reason = None, "left_out", other.displaced
             log.info("crew.displaced", other=other.offer.name, reason=other.displaced)
@@ -252,7 +297,8 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
             path.joined_at, path.ready_at = twin.joined_at, twin.ready_at
             return
         now = anyio.current_time()
-        settle = min(self._settle * 2.0 ** self._flaps.get(path.offer.key, 0), _LONGEST_SETTLE)
+        settle = 0.0 if self._rota.is_asked_for(path.offer.key) else self._settle
+        settle = min(settle * 2.0 ** self._flaps.get(path.offer.key, 0), _LONGEST_SETTLE)
         path.joined_at, path.ready_at = now, now + settle
         for other in self._paths.values():
             if other.worker is not None and now < other.ready_at < path.ready_at:
@@ -277,16 +323,6 @@ def _is_same(one: dict[str, str], other: dict[str, str]) -> bool:
     return bool(one.get("instance")) and one.get("instance") == other.get("instance")
 
 
-def _kind(path: _Path) -> str:
-    way = path.reached.way if path.reached else None
-    return way.kind if way else ""
-
-
-def _by(path: _Path) -> str:
-    """Return how *path* goes, for people."""
-    return f"{path.reached.address if path.reached else 'nothing'} ({_kind(path) or 'nobody knows which way'})"
-
-
 @asynccontextmanager
 async def muster(
     ledger: Ledger,
@@ -297,15 +333,17 @@ async def muster(
     is_own: Callable[[Endpoint], bool] = lambda _: False,
     me: NodeId | None = None,
     settle_seconds: float = 1.0,
+    rota: Rota | None = None,
 ) -> AsyncGenerator[Crew]:
     """Yield the crew of those who offer *service*; see :class:`Crew`.
 
     Nobody offering anything is told at once.  A worker that cannot be reached, or that *probe* finds no use for,
     is left out, and tried again for as long as its offer stands; so is one *is_own* recognizes as ourselves, and one
     that is there under another name already.  One that is offered at new addresses is reached anew, and so is one
-    whose path was lost, by another of its addresses if there is one.  What *me* offers itself is passed over.
+    whose path was lost, by another of its addresses if there is one.  What *me* offers itself is passed over.  Of too
+    many, *rota* says to whom a path is held.
     """
-    crew = Crew(ledger, service, reach, probe=probe, is_own=is_own, me=me, settle_seconds=settle_seconds)
+    crew = Crew(ledger, service, reach, probe=probe, is_own=is_own, me=me, settle_seconds=settle_seconds, rota=rota)
     async with background() as tasks:
         tasks.start_soon(crew.follow, tasks)
         yield crew

@@ -46,6 +46,13 @@ class Offering:
         """Return whether it is put up now."""
         return self._heartbeat is not None
 
+    def relabel(self, labels: dict[str, str]) -> None:
+        """Offer the same with other *labels*, at once if it stands."""
+        if self._heartbeat is not None:
+            self._heartbeat.relabel(labels)
+        else:
+            self._offer = msgspec.structs.replace(self._offer, labels=labels)
+
     async def withdraw(self) -> None:
         """Take the offer out; return when others are told, or cannot be."""
         await self._settle(wanted=False)

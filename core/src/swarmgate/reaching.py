@@ -30,6 +30,15 @@ class Reached:
         """Return how it goes at the moment, None if its transport does not say."""
         return next((way for way in self.transport.ways() if way.address == self.address), None)
 
+    @property
+    def kind(self) -> str:
+        """Return whether it goes directly or is relayed, empty if nobody knows."""
+        return self.way.kind if self.way else ""
+
+    def __str__(self) -> str:
+        """Return how it goes, for people."""
+        return f"{self.address} ({self.kind or 'nobody knows which way'})"
+
 
 #: Schemes of transports that anybody on the way can read, and pretend to be the far end of.  They are for addresses
 #: that somebody wrote on a list: members are neither offered nor reached by them.

@@ -7,8 +7,9 @@ from typing import Literal
 from swarmgate.nouns import Endpoint, Health, Node, NodeId, Offer, Way, Word
 from swarmgate.split import Placement, SplitPlan
 
-#: Nobody has answered yet; can be used; cannot, and the member's *reason* says why.
-Standing = Literal["reaching", "usable", "left_out"]
+#: Nobody has answered yet; can be used; cannot, and the member's *reason* says why; is known by what it announces, and
+#: reached when somebody has use for it.
+Standing = Literal["reaching", "usable", "left_out", "announced"]
 
 
 class Member(Word, frozen=True):
@@ -51,7 +52,7 @@ class Answering(Word, frozen=True):
     """One backend as the dispatcher sees it; *node* is the gateway behind it, if it is another one.
 
     *breaker* is ``closed`` while it does well, ``open`` while it is left alone for failing, for *retry_seconds*
-    yet, and ``half_open`` while it is tried again.
+    yet, and ``half_open`` while it is tried again.  *asleep* says that no path to it is held until somebody asks.
     """
 
     backend: str
@@ -62,6 +63,7 @@ class Answering(Word, frozen=True):
     breaker: Literal["closed", "open", "half_open"] = "closed"
     retry_seconds: float = 0.0
     in_flight: int = 0
+    asleep: bool = False
 
 
 class Swarm(Word, frozen=True):

@@ -86,6 +86,7 @@ class WayDocument(Struct, kw_only=True):
 class MemberDocument(Struct, kw_only=True):
     """One that offers something.  *reason* says why it is left out, *retry_seconds* when it is tried again.
 
+    One that is ``announced`` is reached when somebody has use for it.
     *found* are the parts by which it was found, *way* is there while it is reached.  What is not known is left out.
     """
 

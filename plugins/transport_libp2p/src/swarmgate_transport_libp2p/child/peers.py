@@ -26,6 +26,10 @@ _DIRECT_AGAIN, _DIRECT_LONGEST = 5.0, 300.0
 _MOST_TRIED = 8
 #: The most peers dialled at once by ourselves.
 _MOST_DIALLED = 16
+#: How often it is looked whether more are connected than do any good, in seconds.
+_LET_GO = 5.0
+#: Streams by these protocols do not keep a connection: they are there as long as it is.
+_STANDING = ("/meshsub/", "/floodsub/")
 
 
 class Peers:
@@ -44,6 +48,8 @@ class Peers:
         self._news = trio.Event()
         self._network.dial_peer = self._dial_for_library
         tasks.start_soon(self._keep_dialling)
+        if not relaying.serves:  # whoever cannot be dialled is reached by the connections that a relay holds
+            tasks.start_soon(self._keep_few)
 
     def __repr__(self) -> str:
         return f"<Peers {self.redial}>"
@@ -60,6 +66,8 @@ class Peers:
         address = self._by.pop(peer, "") if dialled else ""
         self._reasons.pop(peer, None)
         self.redial.met(peer, address, trio.current_time())
+        if peer in self._relaying.relays:
+            self.redial.keep(peer)
         if is_relayed(connection):
             self._tasks.start_soon(self._seek_direct_way, peer)
         return address
@@ -201,6 +209,17 @@ class Peers:
             self._stir()
         else:
             self.redial.met(peer, "", trio.current_time())
+
+    async def _keep_few(self) -> None:
+        """Let go of those of many that nobody uses, for ever."""
+        while True:
+            await trio.sleep(_LET_GO)
+            for peer in self.redial.surplus(trio.current_time(), self._is_idle):
+                self._gate.banish(NodeId(peer))
+
+    def _is_idle(self, peer: str) -> bool:
+        streams = [each for connection in self._gate.connections(NodeId(peer)) for each in connection.get_streams()]
+        return all(str(each.get_protocol() or "").startswith(_STANDING) for each in streams)
 
     def _stir(self) -> None:
         self._news.set()

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 from libp2p_nodes import PATIENCE, contact, sidecars, until
-from swarmgate.api import GATEWAY, Revocations, Unreachable
+from swarmgate.api import GATEWAY, NodeId, Revocations, Unreachable
 from swarmgate.testing import a_swarm
 from swarmgate.testing.streams import a_closed_port, an_echo, converse
 from swarmgate_transport_libp2p.addresses import Address, read, write
@@ -111,3 +111,26 @@ def test_whom_nobody_uses_is_let_go() -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
     assert len(set(banished)) >= 7
     assert not {"tunnel", "comes"} & set(banished)
+
+
+def test_who_is_gone_at_once_is_dialled_again() -> None:
+    """A connection that ended while it was made counts as none: else the peer would pass for connected for ever."""
+    asked: list[float] = []
+
+    def is_connected(_peer: str) -> bool:
+        asked.append(trio.current_time())
+        return len(asked) % 2 == 1  # while it is waited for, and no more a moment later
+
+    gate = SimpleNamespace(is_connected=is_connected)
+    host = SimpleNamespace(get_network=SimpleNamespace, get_id=lambda: "me")
+
+    async def main() -> None:
+        async with trio.open_nursery() as tasks:
+            relaying = SimpleNamespace(serves=True, relays={})
+            peers = Peers(host, cast("Any", gate), cast("Any", relaying), Revocations(()), tasks)
+            peers.know(NodeId("p"), ["/ip4/10.0.0.5/tcp/1"])
+            await trio.sleep(10)
+            tasks.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert len(asked) >= 2 * 4  # after 0, 0.5, 1.5 and 3.5 seconds

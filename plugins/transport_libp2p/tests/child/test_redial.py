@@ -167,8 +167,10 @@ def test_few_are_all_dialled() -> None:
 def test_of_many_some_are_dialled() -> None:
     """Neighbours enough, and not one more while they stand; another takes the place of one who does not answer."""
     redial = crowd()
+    assert not redial.is_sated
     first = redial.due(0.0)
     assert len(first) == DEGREE
+    assert redial.is_sated
     for peer in first[1:]:
         redial.met(peer, AT, 0.1)
     assert redial.due(0.1) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 import trio
 from swarmgate.api import NodeId, Revocations, Unreachable
 
@@ -13,6 +14,8 @@ from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.child.mended.dialing import in_order
 from swarmgate_transport_libp2p.child.redial import Redial
 from swarmgate_transport_libp2p.child.relaying import MOST_RELAYS, Relaying
+
+log = structlog.get_logger("swarmgate.libp2p")
 
 #: The next address is tried when the one before has failed, or after so long, in seconds (as RFC 8305 has it).
 _HEADSTART = 0.25
@@ -178,6 +181,8 @@ class Peers:
         """Connect for the library's own parts, such as the DHT, in the same way as for all others."""
         from libp2p.network.exceptions import SwarmException
 
+        if self.redial.is_sated and not self._gate.is_connected(NodeId(str(peer_id))):
+            raise SwarmException("enough others are connected")  # the DHT would dial the closest for each question
         if self.redial.rests(str(peer_id), trio.current_time()):
             raise SwarmException("it did not answer a moment ago")  # the DHT would try it for each of its questions
         try:
@@ -204,7 +209,12 @@ class Peers:
         try:
             async with limit:
                 await self.connect(peer)
-        except Unreachable:
+        except Unreachable as error:
+            reason = str(error)
+        else:
+            reason = "" if self._gate.is_connected(peer) else "it was gone at once"
+        if reason:
+            log.debug("peers.not_reached", peer=peer, reason=reason)
             self.redial.failed(peer, trio.current_time())
             self._stir()
         else:

@@ -20,7 +20,7 @@ FORGOTTEN, MOST = 86_400.0, 1024
 #: The most addresses kept for one peer.
 MOST_ADDRESSES = 16
 #: Up to so many others are all held.  Of more, so many are dialled, and so many are held in all if the rest dialled us.
-FEW, DEGREE, MOST_HELD = 16, 8, 20
+FEW, DEGREE, MOST_HELD = 16, 8, 24
 #: How long somebody who may be let go has been held at least, and how long between looking in at one, in seconds.
 SETTLED, LOOKED_IN = 20.0, 30.0
 
@@ -160,6 +160,11 @@ class Redial:
     def forget(self, peer: str) -> None:
         """Dial *peer* no more: it is revoked."""
         self._known.pop(peer, None)
+
+    @property
+    def is_sated(self) -> bool:
+        """Return whether enough of many are held, so that nobody else need be dialled who is only of passing use."""
+        return self._is_crowd and not self._lacks()
 
     @property
     def _is_crowd(self) -> bool:

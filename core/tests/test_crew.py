@@ -13,7 +13,6 @@ from swarmgate.errors import Unreachable
 from swarmgate.ledger import MemoryLedger
 from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Service, Way, Worker
 from swarmgate.reaching import by_scheme
-from swarmgate.rota import Rota
 from swarmgate.testing import FakeProbe
 from swarmgate.testing import FakeTransport as Fake
 
@@ -332,78 +331,19 @@ async def until_left_out(crew: Crew, node: str) -> None:
         await anyio.sleep(0.005)
 
 
-async def settled(crew: Crew, wanted: int) -> tuple[Worker, ...]:
-    """Return the first crew of so many."""
-    async for workers in crew:
-        if len(workers) == wanted:
-            return workers
-    raise AssertionError
-
-
-async def test_of_many_a_path_is_held_to_some() -> None:
-    """The others are known by what they announce, and nothing is opened to them; each says so."""
+async def test_who_is_gone_is_told_for_a_while() -> None:
+    """Offered no more, with since when; back again, it is one of those who are there."""
     ledger, fake = MemoryLedger(), FakeTransport()
-    for number in range(9):
-        await ledger.post(an_offer(f"n{number}"))
+    await ledger.post(an_offer("a"))
     with anyio.fail_after(10):
-        rota = Rota(NodeId("me"), 3)
-        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.01, rota=rota) as crews:
-            held = {worker.offer.node for worker in await settled(crews, 3)}
-            assert len(fake.log) == 3
-            announced = {offer.node for offer in crews.announced()}
-            assert len(announced) == 6
-            assert not held & announced
-            standing = {member.offer.node: member.standing for member in crews.members()}
-            assert {node for node, state in standing.items() if state == "announced"} == announced
-
-
-async def test_whoever_is_asked_for_is_reached_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It need not stand for a while first, and no longer passes for merely announced once it is reached."""
-    monkeypatch.setattr("swarmgate.crew._VERDICT_SECONDS", 0.01)
-    ledger, fake = MemoryLedger(), FakeTransport()
-    for number in range(4):
-        await ledger.post(an_offer(f"n{number}"))
-    with anyio.fail_after(10):
-        rota = Rota(NodeId("me"), 1, kept_seconds=0.1)
-        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=60, rota=rota) as crews:
-            while len(fake.log) < 1 or not crews.announced():  # noqa: ASYNC110 -- seen from outside
-                await anyio.sleep(0.005)
-            wanted = crews.announced()[0]
-            with crews.used(wanted.key):
-                assert wanted in crews.announced()
-                (worker,) = await settled(crews, 1)
-                assert worker.offer.key == wanted.key
-                assert wanted not in crews.announced()
-            assert await settled(crews, 0) == ()
-            assert f"-fake://{wanted.node}" in fake.log
-
-
-async def test_whoever_is_asked_for_and_cannot_be_reached_is_no_longer_believed_in() -> None:
-    """It is left out, and not announced, until it is let be again."""
-    ledger, fake = MemoryLedger(), FakeTransport(*(f"fake://n{number}" for number in range(3)))
-    for number in range(3):
-        await ledger.post(an_offer(f"n{number}"))
-    with anyio.fail_after(10):
-        rota = Rota(NodeId("me"), 1)
-        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), rota=rota) as crews:
-            while len(crews.announced()) != 2:  # noqa: ASYNC110 -- seen from outside
-                await anyio.sleep(0.005)
-            wanted = crews.announced()[0]
-            with crews.used(wanted.key):
-                await until_left_out(crews, wanted.node)
-                assert wanted not in crews.announced()
-
-
-async def test_what_is_announced_anew_is_news() -> None:
-    """Whoever follows the crew hears of it though nothing is held."""
-    ledger, fake = MemoryLedger(), FakeTransport()
-    for number in range(3):
-        await ledger.post(an_offer(f"n{number}", models="a"))
-    with anyio.fail_after(10):
-        rota = Rota(NodeId("me"), 1)
-        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.01, rota=rota) as crews:
-            await settled(crews, 1)
-            (first, *_) = crews.announced()
-            await ledger.post(msgspec.structs.replace(first, sequence=1, labels={"models": "a, b"}))
-            while "a, b" not in {offer.labels["models"] for offer in crews.announced()}:
-                await anext(crews)
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crew:
+            assert names(await anext(crew)) == "a"
+            assert crew.members()[0].seen_seconds == 0.0
+            assert crew.departed() == ()
+            await ledger.withdraw(an_offer("a"))
+            assert names(await anext(crew)) == ""
+            (gone,) = crew.departed()
+            assert (crew.members(), gone.standing, gone.seen_seconds is not None) == ((), "gone", True)
+            await ledger.post(an_offer("a", sequence=2))
+            assert names(await anext(crew)) == "a"
+            assert crew.departed() == ()

@@ -281,6 +281,7 @@ def test_schemathesis_finds_nothing(echo: Gateway, tmp_path: Path) -> None:
             "--max-examples=20",
             "--generation-deterministic",
             "--no-color",
+            "--exclude-path=/v1/swarm/events",  # it goes on until the gateway stops
         ],
         cwd=tmp_path,
         capture_output=True,

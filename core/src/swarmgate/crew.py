@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from typing import Self
 
 import anyio
@@ -16,10 +15,11 @@ from anyio.abc import TaskGroup
 
 from swarmgate.background import background
 from swarmgate.contracts import Ledger, Probe
+from swarmgate.departed import Departed
 from swarmgate.errors import Unavailable, Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Offer, Service, Worker
-from swarmgate.reaching import Reach, Reached
-from swarmgate.roster import Member, Standing
+from swarmgate.reaching import Path, Reach
+from swarmgate.roster import Member
 from swarmgate.rota import Key, Rota
 
 #: The first and the longest pause before one that could not be used is tried again, in seconds; they double.
@@ -32,27 +32,6 @@ _LONGEST_SETTLE = 60.0
 _BURST = 5
 #: How long the first crew waits for those who have not answered yet, in seconds.
 _VERDICT_SECONDS = 6.0
-
-
-@dataclass(eq=False, slots=True)
-class _Path:
-    """The way to one offer; there is a *worker* while it can be used, which counts from *ready_at* on.
-
-    *displaced* says why it was given up for another way to the same worker, *announced* that nothing was held at first.
-    """
-
-    offer: Offer
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    standing: Standing = "announced"
-    announced: bool = False
-    reason: str = ""
-    reached: Reached | None = None
-    worker: Worker | None = None
-    using: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    displaced: str = ""
-    joined_at: float = 0.0
-    ready_at: float = 0.0
-    retry_at: float | None = None
 
 
 class Crew(AsyncIterator[tuple[Worker, ...]]):
@@ -77,7 +56,8 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         self._ledger, self._service, self._reach, self._probe = ledger, service, reach, probe
         self._me, self._rota = me, rota or Rota(NodeId(""), sys.maxsize)
         self._is_own, self._settle = is_own, settle_seconds
-        self._paths: dict[Key, _Path] = {}
+        self._paths: dict[Key, Path] = {}
+        self._departed = Departed()
         self._flaps: dict[Key, int] = {}
         self._changed, self._asked = anyio.Event(), anyio.Event()
         self._heard = False
@@ -126,19 +106,11 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
     def members(self) -> tuple[Member, ...]:
         """Return everybody who offers the service, in whatever state, sorted by key."""
         now = anyio.current_time()
-        return tuple(
-            Member(
-                offer=path.offer,
-                standing=path.standing,
-                reason=path.reason,
-                endpoint=path.worker.endpoint if path.worker else None,
-                labels=path.worker.offer.labels if path.worker else path.offer.labels,
-                retry_seconds=None if path.retry_at is None else max(path.retry_at - now, 0.0),
-                address=path.reached.address if path.reached else "",
-                way=path.reached.way if path.reached else None,
-            )
-            for _, path in sorted(self._paths.items())
-        )
+        return tuple(path.member(now) for _, path in sorted(self._paths.items()))
+
+    def departed(self) -> tuple[Member, ...]:
+        """Return who offered the service lately and does so no more, sorted by key."""
+        return self._departed.members(anyio.current_time(), without=self._paths)
 
     async def follow(self, tasks: TaskGroup) -> None:
         """Hold a path to whoever offers the service, by *tasks*, until cancelled."""
@@ -166,7 +138,9 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
     def _take(self, offers: tuple[Offer, ...], tasks: TaskGroup) -> None:
         standing = {offer.key: offer for offer in offers if offer.node != self._me}
         for key in self._paths.keys() - standing.keys():
-            self._paths.pop(key).scope.cancel()
+            path, now = self._paths.pop(key), anyio.current_time()
+            self._departed.add(path.member(now), now)
+            path.scope.cancel()
             self._stir()
         for key, offer in standing.items():
             path = self._paths.get(key)
@@ -175,7 +149,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 continue
             if path is not None:
                 path.scope.cancel()
-            self._paths[key] = _Path(offer)
+            self._paths[key] = Path(offer)
         self._arrange(tasks)
         self._asked.set()  # the next turn may have come nearer
 
@@ -188,7 +162,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 tasks.start_soon(self._hold, path)
             elif key not in held and not (path.announced and path.standing == "announced"):
                 path.scope.cancel()
-                self._paths[key] = _Path(path.offer, announced=True)
+                self._paths[key] = Path(path.offer, announced=True)
                 self._stir()
 
     async def _take_turns(self, tasks: TaskGroup) -> None:
@@ -198,7 +172,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
             self._asked = anyio.Event()
             self._arrange(tasks)
 
-    def _renew(self, path: _Path, offer: Offer) -> None:
+    def _renew(self, path: Path, offer: Offer) -> None:
         """Take over what *offer* says now; a mere renewal is no change."""
         if path.offer.labels == offer.labels:
             return
@@ -208,7 +182,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
             labels = {**path.worker.offer.labels, **offer.labels} if self._probe is not None else offer.labels
             path.worker = Worker(offer=msgspec.structs.replace(offer, labels=labels), endpoint=path.worker.endpoint)
 
-    async def _hold(self, path: _Path) -> None:
+    async def _hold(self, path: Path) -> None:
         log = structlog.get_logger("swarmgate.crew").bind(
             node=path.offer.node, offer=path.offer.name, service=path.offer.service
         )
@@ -229,7 +203,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _use(self, path: _Path, log: structlog.stdlib.BoundLogger) -> None:
+    async def _use(self, path: Path, log: structlog.stdlib.BoundLogger) -> None:
         """Keep *path* usable for as long as it is; raise why it no longer is."""
         path.using, path.displaced = anyio.CancelScope(), ""
         with path.using:
@@ -241,7 +215,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                     path.reached = None
         raise Unavailable(path.displaced)
 
-    async def _look_into(self, path: _Path, endpoint: Endpoint, log: structlog.stdlib.BoundLogger) -> None:
+    async def _look_into(self, path: Path, endpoint: Endpoint, log: structlog.stdlib.BoundLogger) -> None:
         if self._is_own(endpoint):
             raise Unavailable(
                 f"{endpoint} is this gateway's own address: take it off the list, or give the port of a worker"
@@ -255,9 +229,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 self._found(path, endpoint, labels, log)
         raise Unreachable(f"{endpoint} says no more")
 
-    def _found(
-        self, path: _Path, endpoint: Endpoint, labels: dict[str, str], log: structlog.stdlib.BoundLogger
-    ) -> None:
+    def _found(self, path: Path, endpoint: Endpoint, labels: dict[str, str], log: structlog.stdlib.BoundLogger) -> None:
         for other in self._paths.values():
             if other is path or other.worker is None:
                 continue
@@ -271,7 +243,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         path.standing, path.reason, path.retry_at = "usable", "", None
         self._stir()
 
-    def _displace_twin(self, path: _Path, labels: dict[str, str], log: structlog.stdlib.BoundLogger) -> _Path | None:
+    def _displace_twin(self, path: Path, labels: dict[str, str], log: structlog.stdlib.BoundLogger) -> Path | None:
         """Give up and return the path that leads to the same worker as *path*, which is the better way; None: no such.
 
         Raises:
@@ -287,11 +259,12 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
             other.displaced = f"is in use as {path.offer.name!r} already, by {path.reached}"
             other.using.cancel()
             other.worker, other.standing, other.reason = None, "left_out", other.displaced
+            other.left_at = anyio.current_time()
             log.info("crew.displaced", other=other.offer.name, reason=other.displaced)
             return other
         return None
 
-    def _join(self, path: _Path, twin: _Path | None) -> None:
+    def _join(self, path: Path, twin: Path | None) -> None:
         """Say from when on *path* counts: at once if its *twin* did, and those who come together count together."""
         if twin is not None:
             path.joined_at, path.ready_at = twin.joined_at, twin.ready_at
@@ -304,9 +277,10 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
             if other.worker is not None and now < other.ready_at < path.ready_at:
                 other.ready_at = min(path.ready_at, max(other.ready_at, other.joined_at + _BURST * self._settle))
 
-    def _leave(self, path: _Path, log: structlog.stdlib.BoundLogger) -> bool:
+    def _leave(self, path: Path, log: structlog.stdlib.BoundLogger) -> bool:
         """Note that *path* cannot be used any more; return whether it had stood for long."""
-        healthy = anyio.current_time() - path.joined_at >= _HEALTHY_SECONDS
+        path.left_at = anyio.current_time()
+        healthy = path.left_at - path.joined_at >= _HEALTHY_SECONDS
         self._flaps[path.offer.key] = 0 if healthy else self._flaps.get(path.offer.key, 0) + 1
         path.worker = None
         log.info("crew.left", reason=path.reason)

@@ -86,6 +86,7 @@ def served(assembly: Assembly, before: Collection[str]) -> list[str]:
         {
             card.name
             for name, health in healths.items()
+            if name in backends  # else it is being unloaded
             for card in backends[name].models()
             if health.ready or (card.name in before and not health.permanent)
         }

@@ -50,7 +50,8 @@ class Route:
     answered last, or the node behind it; *attempts* counts the backends asked, *resumed* how often a begun answer was
     carried on, *hung* how often a backend was given up because it said nothing, *hedged* how often another was asked
     beside it; *reason* is the last failure on the way.  *decisions* are one for each attempt, in
-    order (the last 32), and one more if the request was given up because nobody was left to ask.
+    order (the last 32), and one more if the request was given up because nobody was left to ask.  *place* returns
+    its place among those who wait for a slot, 0 while it does not wait.
     """
 
     model: str = ""
@@ -62,6 +63,7 @@ class Route:
     queue_seconds: float = 0.0
     reason: str = ""
     decisions: list[Decision] = field(default_factory=list[Decision])
+    place: Callable[[], int] = int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +238,7 @@ class Errand:
         """Return which of *places* can be asked, which of them are not broken either, and what hinders the others."""
         able, hindered = list[Place](), dict[str, Hindrance]()
         for place in places:
-            hindrance = self._hindrance(place, fits, now)
-            if hindrance is None:
+            if (hindrance := self._hindrance(place, fits, now)) is None:
                 able.append(place)
             else:
                 hindered[place.name] = hindrance
@@ -331,14 +332,8 @@ class Errand:
 
     def _note(self, place: Place, error: Exception) -> None:
         self.route.reason = str(error)
-        log = structlog.get_logger("swarmgate.dispatch")
-        log.warning(
-            "dispatch.attempt_failed",
-            part=place.name,
-            model=place.card.name,
-            reason=str(error),
-            attempt=self.route.attempts,
-        )
+        facts = {"part": place.name, "model": place.card.name, "reason": str(error), "attempt": self.route.attempts}
+        structlog.get_logger("swarmgate.dispatch").warning("dispatch.attempt_failed", **facts)
 
     def _report(self, candidate: Candidate, seconds: float, *, failed: bool) -> None:
         if self.shadow is not None:

@@ -30,11 +30,13 @@ from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
 from swarmgate.http.records import Records
 from swarmgate.http.writes import JoiningProtocol
+from swarmgate.journal import Journal
 from swarmgate.listening import leads_to, listen, only_here, url_of
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
 from swarmgate.parts import BACKEND
 from swarmgate.roster import Swarm
+from swarmgate.shelf import Shelf
 from swarmgate.swarm.facts import facts_of
 from swarmgate.swarm.revoked import keep_revocation
 from swarmgate.swarm.token import Invite, Token
@@ -48,10 +50,11 @@ _KEEP_ALIVE_SECONDS = 75
 _LAST_WORDS_SECONDS = 2.0
 
 
-async def run(blueprint: Blueprint, *, announce: Announce) -> None:
+async def run(blueprint: Blueprint, *, announce: Announce, journal: Journal | None = None) -> None:
     """Assemble the house and serve it until SIGINT or SIGTERM; a second one stops at once.
 
-    *announce* hears how the models come along, and what is served when they are ready.
+    *announce* hears how the models come along, and what is served when they are ready; *journal* has what is logged,
+    for whoever asks.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -60,10 +63,12 @@ async def run(blueprint: Blueprint, *, announce: Announce) -> None:
 
     """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as wishes:
-        await run_until(wishes, blueprint, announce=announce)
+        await run_until(wishes, blueprint, announce=announce, journal=journal)
 
 
-async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, announce: Announce) -> None:
+async def run_until(
+    wishes: AsyncIterator[object], blueprint: Blueprint, *, announce: Announce, journal: Journal | None = None
+) -> None:
     """Do the same until *wishes* yields, once for an orderly stop and twice for a quick one."""
     settings = blueprint.settings
     keys = settings.api_keys  # those of api_key_file are among them
@@ -77,9 +82,11 @@ async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, anno
                 tunnel = await listen(LISTEN)
             way_in = entrance(assembly, tunnel[0]) if tunnel else None
             door = _door(assembly, settings, keys, way_in)
+            door.journal = journal or door.journal
             server = Server(_config(application(door)))
             async with background() as tasks:
                 tasks.start_soon(server.run_in_task, (*sockets, *tunnel))
+                tasks.start_soon(door.board.keep)
                 if not keys and not only_here(sockets):
                     announce(Warned(_open_to_all(settings.listen)))
                 tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)
@@ -97,6 +104,8 @@ async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, anno
                     async with offered(assembly, way_in, _RELEASE) as offer:
                         entered.set()
                         door.drained = partial(follow_drain, assembly, offer)
+                        if assembly.hosting is not None:
+                            assembly.hosting.changed = door.drained
                         await stopping.wait()
                         if offer is not None:
                             await offer.withdraw()
@@ -165,6 +174,8 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
     door = Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm, records)
     if way_in is not None:
         door.member_ports, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
+    if assembly.hosting is not None:
+        door.shelf = Shelf(assembly.hosting, settings.models_path(), assembly.blueprint.loader)
     door.ticket, membership = assembly.identity.ticket, assembly.identity.membership
     if membership is not None:
         door.revoke = partial(keep_revocation, settings.state_path(), membership)
@@ -213,7 +224,7 @@ def _joined(assembly: Assembly, ticket: Token | Invite) -> Joined:
 
 async def _close(door: Door, server: Server, wishes: AsyncIterator[object], drain_seconds: float) -> None:
     """Take no more, let answers finish, interrupt those that do not; return when nobody is served."""
-    door.closing = True
+    door.close()
     server.should_exit = True
     async with background() as tasks:
         with anyio.move_on_after(drain_seconds) as patience:

@@ -11,16 +11,14 @@ import pytest
 from live_gateway import live_gateway
 from msgspec import UNSET
 from swarmgate.cli.status import models_rows, nodes_rows
+from swarmgate.http.wire.members import PeerDocument, WayDocument, WorkerDocument
 from swarmgate.http.wire.swarm import (
     ComingDocument,
     GatewayDocument,
     NodeDocument,
-    PeerDocument,
     PlacedModel,
     PlaceDocument,
     SwarmDocument,
-    WayDocument,
-    WorkerDocument,
 )
 
 

@@ -58,6 +58,14 @@ async def test_keys_are_asked_for(make_door: MakeDoor) -> None:
         assert (await Visitor(path=path, method="GET").visit(app)).status == 200
 
 
+async def test_anthropics_header_shows_a_key_too(make_door: MakeDoor) -> None:
+    """At any path; a wrong one is wrong there as well."""
+    app = application(make_door(EchoBackend(), api_keys=("secret",)))
+    for key, status in (("secret", 200), ("other", 401), ("", 401)):
+        visitor = Visitor(path="/v1/models", method="GET", headers={"X-Api-Key": key})
+        assert (await visitor.visit(app)).status == status
+
+
 async def test_a_wrong_key_is_refused_before_the_body_is_read(make_door: MakeDoor) -> None:
     """Who has no key cannot make the gateway read megabytes."""
     visitor = Visitor(body=[b"x" * 1000] * 3)

@@ -19,6 +19,13 @@ def test_keys_are_told_apart_and_not_kept() -> None:
     assert "10.0.0.5" not in one.key
 
 
+def test_a_key_is_the_same_however_it_is_shown() -> None:
+    """Anthropic's header counts as OpenAI's does, and not where both are there."""
+    bearer, own = (b"authorization", b"Bearer sk-one"), (b"x-api-key", b"sk-one")
+    assert asker_of(scope(own)) == asker_of(scope(bearer))
+    assert asker_of(scope(bearer, (b"x-api-key", b"other"))) == asker_of(scope(bearer))
+
+
 def test_without_a_key_the_address_tells() -> None:
     """Ports do not matter, and a request from nowhere is somebody too."""
     assert asker_of(scope()) == Asker("10.0.0.5")

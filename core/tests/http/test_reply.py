@@ -8,6 +8,8 @@ from swarmgate.decisions import Decision
 from swarmgate.dispatch import Route
 from swarmgate.http.reply import Reply
 from swarmgate.http.visit import Visit
+from swarmgate.http.wire.dialect import Dialect
+from swarmgate.http.wire.errors import Fault
 
 pytestmark = pytest.mark.anyio
 
@@ -99,3 +101,47 @@ async def test_comments_are_for_streams_under_way() -> None:
     await refused.document(b"{}")
     await refused.ping()
     assert [message.get("body") for message in sent] == [None, b"{}"]
+
+
+LINES = Dialect(
+    name="lines",
+    error=lambda fault: b'{"whole":"%b"}' % fault.message.encode(),
+    failure=lambda fault: b'{"last":"%b"}\n' % fault.message.encode(),
+    stream_type=b"application/x-ndjson",
+    ping=b"",
+    comments=False,
+)
+FAULT = Fault(502, "gone", "server_error", code="engine_error")
+
+
+async def test_a_stream_is_in_its_dialect() -> None:
+    """Its content type, what it says of an error after its head, and that it has no place for comments."""
+    sent, route = Sent(), a_route()
+    reply = Reply(sent, Visit(id="r", routes=[route], dialect=LINES))
+    reply.streams = True
+    await reply.ping()
+    assert sent == []
+    await reply.write(b"1\n")
+    route.attempts = 2
+    await reply.fail(FAULT)
+    assert (b"content-type", b"application/x-ndjson") in sent[0]["headers"]
+    assert [message.get("body") for message in sent] == [None, b"1\n", b'{"last":"gone"}\n']
+
+
+async def test_an_error_before_the_head_is_a_document_of_the_dialect() -> None:
+    """With its status, and its code for the log."""
+    sent, visit = Sent(), Visit(id="r", dialect=LINES)
+    await Reply(sent, visit).fail(FAULT)
+    assert sent[0]["status"] == 502
+    assert sent[1]["body"] == b'{"whole":"gone"}'
+    assert visit.fault == "engine_error"
+
+
+async def test_a_form_may_tell_of_a_failure_itself() -> None:
+    """Where the last piece needs to know what came before."""
+    sent = Sent()
+    reply = Reply(sent, Visit(id="r", dialect=LINES))
+    reply.failure = lambda fault: b"after 1: %b" % fault.message.encode()
+    await reply.write(b"1\n")
+    await reply.fail(FAULT)
+    assert sent[-1]["body"] == b"after 1: gone"

@@ -79,6 +79,8 @@ class Settings(Options, frozen=True):
     route_headers: bool = True
     #: Requests whose way is remembered after they are over, for `gateway explain`; nothing of what was said is kept.
     kept_requests: Annotated[int, Meta(ge=0, le=100_000)] = 1000
+    #: Log events that are remembered, for `gateway logs`; of the kinds that log_level lets through.
+    kept_log_events: Annotated[int, Meta(ge=0, le=100_000)] = 1000
     #: Largest request body accepted, in megabytes (1,000,000 bytes).
     max_body_mb: Annotated[float, Meta(gt=0)] = 32.0
     #: Seconds of silence after which a stream sends a comment to show that it lives.
@@ -87,6 +89,9 @@ class Settings(Options, frozen=True):
     drain_seconds: Annotated[float, Meta(ge=0)] = 10.0
     #: Folder for what survives a restart; the user's own state folder if not given.
     state_dir: Annotated[str, PATH] | None = None
+    #: Folder of the GGUF files that `gateway models pull` brings and that are named without a path; the folder "models"
+    #: of the state folder if not given.
+    models_dir: Annotated[str, PATH] | None = None
 
     def state_path(self) -> Path:
         """Return the folder for what survives a restart; it need not exist yet."""
@@ -95,3 +100,7 @@ class Settings(Options, frozen=True):
         from platformdirs import user_state_path
 
         return user_state_path("swarmgate", appauthor=False)
+
+    def models_path(self) -> Path:
+        """Return the folder of the models that are told by name; it need not exist yet."""
+        return self.state_path() / "models" if self.models_dir is None else Path(self.models_dir)

@@ -13,6 +13,9 @@ from swarmgate.http.doorway import Doorway
 from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
+from swarmgate.http.loading import loading_routes
+from swarmgate.http.localai import localai_routes
+from swarmgate.http.logs import logs_route
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
@@ -21,6 +24,7 @@ from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
 from swarmgate.http.swarm import swarm_route
 from swarmgate.http.visit import current
+from swarmgate.http.watching import watching_route
 
 #: What pages in browsers may read of an answer besides its body.
 _EXPOSED = (
@@ -42,11 +46,15 @@ def application(door: Door) -> ASGIApp:
     app = Litestar(
         [
             *api_routes(door),
+            *loading_routes(door),
             swarm_route(door),
+            watching_route(door),
             drain_route(door),
             revoke_route(door),
             token_route(door),
+            *localai_routes(door),
             *request_routes(door),
+            logs_route(door),
             *standing_routes(door),
             openapi_route(door),
         ],
@@ -60,6 +68,7 @@ def application(door: Door) -> ASGIApp:
 
 
 def _told(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    known = fault(error)
-    current().fault = known.body.error.code or known.body.error.type
-    return Response(known.json, status_code=known.status, headers=known.headers, media_type="application/json")
+    known, visit = fault(error), current()
+    visit.fault = known.name
+    body = visit.dialect.error(known)
+    return Response(body, status_code=known.status, headers=known.headers, media_type="application/json")

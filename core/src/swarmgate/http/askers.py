@@ -7,7 +7,7 @@ import hashlib
 from litestar.types import Scope
 
 from swarmgate.admission import Asker
-from swarmgate.http.bodies import header
+from swarmgate.http.bodies import credentials, header
 
 #: Headers in which clients say after how many seconds they give up: one that anybody may send, and those of
 #: OpenAI's SDKs for Python and for JavaScript.
@@ -16,7 +16,7 @@ _PATIENCE = (b"x-request-timeout", b"x-stainless-read-timeout", b"x-stainless-ti
 
 def asker_of(scope: Scope) -> Asker:
     """Return who sent the request: the bearer of a key, told apart by a hash of it, else the address it comes from."""
-    shown = header(scope, b"authorization").partition(" ")[2].strip()
+    shown = credentials(scope).partition(" ")[2].strip()
     if shown:
         key = hashlib.blake2b(shown.encode("latin-1", "replace"), digest_size=8).hexdigest()
     else:

@@ -19,6 +19,17 @@ def header(scope: Scope, name: bytes) -> str:
     return ""
 
 
+def credentials(scope: Scope) -> str:
+    """Return what the request shows to be let in, as the value of ``Authorization`` says it; empty if it shows nothing.
+
+    Anthropic's clients show the same key as ``x-api-key``.
+    """
+    shown = header(scope, b"authorization")
+    if not shown and (key := header(scope, b"x-api-key")):
+        return f"Bearer {key}"
+    return shown
+
+
 async def body_of(scope: Scope, receive: Receive, *, limit: int) -> bytes:
     """Return the request's body, of at most *limit* bytes.
 

@@ -13,6 +13,7 @@ from swarmgate.http.bodies import header
 from swarmgate.http.faults import fault
 from swarmgate.http.records import Records
 from swarmgate.http.reply import Reply
+from swarmgate.http.tongues import spoken_at
 from swarmgate.http.visit import Visit, begin
 from swarmgate.metrics import Metrics
 
@@ -42,15 +43,15 @@ class Doorway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit = begin(header(scope, b"x-request-id"), asker_of(scope))
-        request_id = (b"x-request-id", visit.id.encode())
+        visit = begin(header(scope, b"x-request-id"), asker_of(scope), spoken_at(scope["path"]))
+        ids = [(name, visit.id.encode()) for name in (b"x-request-id", visit.dialect.id_header) if name]
         over = False
 
         async def answer(message: Message) -> None:
             nonlocal over
             if message["type"] == "http.response.start":
                 visit.status = message["status"]
-                message["headers"] = [*message["headers"], request_id]
+                message["headers"] = [*message["headers"], *ids]
             elif message["type"] == "http.response.body":
                 over = not message.get("more_body", False)
             await send(message)

@@ -1,17 +1,16 @@
-"""Errors into statuses, headers and OpenAI's error shape: the only room that does."""
+"""Errors into statuses, headers and OpenAI's words for them: the only room that does."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import ClassVar, cast
 
-import msgspec
 import structlog
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from swarmgate.errors import QueueFull, RequestError, SwarmgateError, Unauthorized, Unavailable
+from swarmgate.http.wire.errors import Fault
 
 _log = structlog.get_logger("swarmgate.http")
 #: Trying the same again is of use where it is too early, or another try may meet a better engine.
@@ -53,40 +52,6 @@ class ClosingDown(Unavailable):
     code: ClassVar[str | None] = "shutting_down"
 
 
-class ErrorDetail(msgspec.Struct, kw_only=True):
-    """What went wrong; *param* names the field at fault, *code* is for programs."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class ErrorDocument(msgspec.Struct, kw_only=True):
-    """The body of every error."""
-
-    error: ErrorDetail
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An error as a client is told of it."""
-
-    status: int
-    body: ErrorDocument
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def json(self) -> bytes:
-        """Return the body's bytes."""
-        return msgspec.json.encode(self.body)
-
-    @property
-    def event(self) -> bytes:
-        """Return the body as a server-sent event, for when the status is out already."""
-        return b"data: " + self.json + b"\n\n"
-
-
 def fault(error: BaseException) -> Fault:
     """Return what a client is told of *error*.  What was not raised on purpose is logged, not told."""
     error = leading(error)
@@ -98,17 +63,10 @@ def fault(error: BaseException) -> Fault:
     if isinstance(error, NotFoundException):
         return _known(UnknownPath("nothing is served under this path; /schema/openapi.json lists what is"))
     if isinstance(error, HTTPException) and error.status_code < _SERVER:
-        return _told(
-            error.status_code, ErrorDetail(message=error.detail, type=RequestError.type, param=None, code=None)
-        )
+        return _told(error.status_code, error.detail, RequestError.type)
     _log.error("http.failed", reason=repr(error), exc_info=error)
-    detail = ErrorDetail(
-        message="the gateway failed at this request; its log says more under the request's id",
-        type=SwarmgateError.type,
-        param=None,
-        code=SwarmgateError.code,
-    )
-    return _told(_SERVER, detail)
+    message = "the gateway failed at this request; its log says more under the request's id"
+    return _told(_SERVER, message, SwarmgateError.type, code=SwarmgateError.code)
 
 
 def leading(error: BaseException) -> BaseException:
@@ -119,16 +77,23 @@ def leading(error: BaseException) -> BaseException:
 
 
 def _known(error: SwarmgateError, **headers: str) -> Fault:
-    param = error.param if isinstance(error, RequestError) else None
-    detail = ErrorDetail(message=str(error), type=error.type, param=param, code=error.code)
     if isinstance(error, QueueFull | Unavailable):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
         headers["retry-after-ms"] = str(max(1, math.ceil(error.retry_after * 1000)))
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
-    return _told(error.status, detail, headers)
+    param = error.param if isinstance(error, RequestError) else None
+    return _told(error.status, str(error), error.type, param=param, code=error.code, headers=headers)
 
 
-def _told(status: int, detail: ErrorDetail, headers: Mapping[str, str] | None = None) -> Fault:
+def _told(
+    status: int,
+    message: str,
+    kind: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Fault:
     retry = {} if status in _WORTH_RETRYING else {"x-should-retry": "false"}
-    return Fault(status=status, body=ErrorDocument(error=detail), headers={**(headers or {}), **retry})
+    return Fault(status, message, kind, param=param, code=code, headers={**(headers or {}), **retry})

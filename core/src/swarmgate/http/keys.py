@@ -1,4 +1,4 @@
-"""Who may in: ``Authorization: Bearer`` against the configured keys, and members of the swarm by their credentials."""
+"""Who may in: by one of the configured keys, however it is shown, or as a member of the swarm by its credentials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from swarmgate.errors import Unauthorized, WireError
-from swarmgate.http.bodies import header
+from swarmgate.http.bodies import credentials
 from swarmgate.swarm.credential import PREFIX, Examiner
 
 #: What watches over the process asks these, and has no key.
@@ -51,7 +51,7 @@ class Keyring:
         scheme, _, key = authorization.partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
-            raise Unauthorized("expected an API key; send it as 'Authorization: Bearer KEY'")
+            raise Unauthorized("expected an API key; send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
         if tunnelled and self._examiner is not None and key.startswith(PREFIX):
             self._admit(self._examiner, key, path)
             return
@@ -77,7 +77,7 @@ def guarded_by(keyring: Keyring) -> Callable[[ASGIApp], ASGIApp]:
             if scope["path"] not in OPEN_PATHS:
                 server = scope["server"] if "server" in scope else None  # noqa: SIM401  # its type is not known
                 port = server[1] if server else None
-                keyring.check(header(scope, b"authorization"), path=scope["path"], port=port)
+                keyring.check(credentials(scope), path=scope["path"], port=port)
             await app(scope, receive, send)
 
         return guarded

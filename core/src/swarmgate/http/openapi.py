@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 
+from swarmgate.http.describing import Described, Json, asking, holding, looking, streaming
 from swarmgate.http.door import Door
 from swarmgate.http.draining import DrainBody
-from swarmgate.http.faults import ErrorDocument
 from swarmgate.http.keys import OPEN_PATHS
+from swarmgate.http.loading import LoadBody, UnloadBody
 from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
 from swarmgate.http.revoking import RevokeBody, Revoked
 from swarmgate.http.routes import READ, json
@@ -21,12 +20,15 @@ from swarmgate.http.wire.chat_documents import ChatCompletion, ChatCompletionChu
 from swarmgate.http.wire.completion import CompletionBody
 from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
-from swarmgate.http.wire.models import ModelDocument, ModelList
+from swarmgate.http.wire.errors import ErrorDocument
+from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
+from swarmgate.http.wire.logs import LogEvent, LogList
+from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
-
-_Json = dict[str, Any]
+from swarmgate.http.wire.watching import HelloDocument, SampleDocument, WatchedSwarm
+from swarmgate.journal import LEVELS
 
 _STRUCTS: tuple[type, ...] = (
     ErrorDocument,
@@ -44,43 +46,39 @@ _STRUCTS: tuple[type, ...] = (
     EmbeddingList,
     ModelDocument,
     ModelList,
+    LoadBody,
+    UnloadBody,
+    Ordered,
     SwarmDocument,
     DrainBody,
     Drained,
     RevokeBody,
     Revoked,
+    P2pNodes,
+    WorkerNodes,
+    NodeList,
+    P2pStats,
     RequestList,
     RequestDocument,
+    LogList,
+    LogEvent,
     TokenizeBody,
     TokensDocument,
     DetokenizeBody,
     TextOfTokens,
+    HelloDocument,
+    WatchedSwarm,
+    SampleDocument,
 )
-_ERRORS = {
-    400: "The request is at fault; `param` names the field.",
-    401: "API keys are configured and the request has none of them.",
-    404: "No such model, request or path, or no swarm.",
-    413: "The body is longer than this gateway reads.",
-    415: "The body is compressed.",
-    429: "Too many requests wait already; come back after `Retry-After`.",
-    500: "The gateway failed; its log says more.",
-    502: "The engine failed at this request.",
-    503: "Nobody can answer now, such as while the model loads; come back after `Retry-After`.",
-    508: "The request goes in circles between gateways, or has come through too many.",
-}
-_LIMIT: _Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
-_STANDARD_HEADERS: _Json = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
-_ANSWER_HEADERS: _Json = {
-    name: {"description": description, "schema": {"type": kind}}
-    for name, kind, description in (
-        ("X-Gateway-Ignored-Fields", "string", "Fields of the body that nothing was done with."),
-        ("X-Gateway-Worker", "string", "The backend that answered, or the node's name."),
-        ("X-Gateway-Attempts", "integer", "How many were asked."),
-        ("X-Gateway-Resumed", "integer", "How often the answer was carried on by another; in streams until its head."),
-        ("X-Gateway-Route-Reason", "string", "Why the one asked last was chosen."),
-        ("X-Gateway-Queue-Ms", "integer", "How long the request waited for a slot."),
-    )
-}
+#: What is served beside chats, completions, embeddings and what watches over them.
+_DIALECTS: tuple[Described, ...] = ()
+_LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
+_LOG_PARAMETERS: list[Json] = [
+    {"name": "level", "in": "query", "schema": {"type": "string", "enum": list(LEVELS)}},
+    {"name": "since", "in": "query", "schema": {"type": "string", "pattern": "^([0-9a-f]{1,32}-)?[0-9]{1,18}$"}},
+    {"name": "seconds", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999}},
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100_000}},
+]
 
 
 def openapi_route(door: Door) -> HTTPRouteHandler:
@@ -94,17 +92,20 @@ def openapi_route(door: Door) -> HTTPRouteHandler:
     return openapi
 
 
-def openapi_document(version: str, *, keys: bool) -> _Json:
+def openapi_document(version: str, *, keys: bool) -> Json:
     """Return the OpenAPI document; *keys* says whether requests need one."""
-    _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
-    document: _Json = {
+    structs = dict.fromkeys([*_STRUCTS, *(kind for dialect in _DIALECTS for kind in dialect.structs)])
+    _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    document: Json = {
         "openapi": "3.1.0",
         "info": {
             "title": "Swarmgate",
             "version": version,
             "description": "OpenAI's API in front of models of your own, and what watches over them.",
         },
-        "paths": _paths(),
+        "paths": {
+            path: item for paths in (_paths(), *(each.paths for each in _DIALECTS)) for path, item in paths.items()
+        },
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -121,84 +122,123 @@ def openapi_document(version: str, *, keys: bool) -> _Json:
     return document
 
 
-def _paths() -> _Json:
+def _paths() -> Json:
     return {
-        "/v1/chat/completions": _posted(
-            "chat", "Answer a chat.", ChatBody, _answer(ChatCompletion, ChatCompletionChunk), session=True
+        "/v1/chat/completions": asking(
+            "chat",
+            "Answer a chat.",
+            ChatBody,
+            streaming(ChatCompletion, ChatCompletionChunk, end="[DONE]"),
+            session=True,
         ),
-        "/v1/completions": _posted(
-            "complete", "Continue a text.", CompletionBody, _answer(Completion, CompletionChunk), session=True
+        "/v1/completions": asking(
+            "complete",
+            "Continue a text.",
+            CompletionBody,
+            streaming(Completion, CompletionChunk, end="[DONE]"),
+            session=True,
         ),
-        "/v1/embeddings": _posted("embed", "Embed texts.", EmbeddingBody, _content(EmbeddingList)),
-        "/v1/models": _read("models", "List the models.", {200: ("All models.", _content(ModelList))}, 401, 500),
-        "/v1/models/{name}": _read(
+        "/v1/embeddings": asking("embed", "Embed texts.", EmbeddingBody, holding(EmbeddingList)),
+        "/v1/models": looking("models", "List the models.", {200: ("All models.", holding(ModelList))}, 401, 500),
+        "/v1/models/{name}": looking(
             "model",
             "Show a model; its name may have slashes.",
-            {200: ("The model.", _content(ModelDocument))},
+            {200: ("The model.", holding(ModelDocument))},
             400,
             401,
             404,
             500,
             parameters=[{"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
         ),
-        "/v1/swarm": _read(
-            "swarm",
-            "Show which part of which model lies where, and who lends.",
-            {200: ("What the gateway sees of its swarm.", _content(SwarmDocument))},
+        "/v1/models/load": asking("load", "Load a model, or a file of the models folder.", LoadBody, holding(Ordered)),
+        "/v1/models/unload": asking("unload", "Unload a model.", UnloadBody, holding(Ordered)),
+        "/models/load": asking("router_load", "The same, without waiting.", LoadBody, holding(Ordered)),
+        "/models/unload": asking("router_unload", "The same, without waiting.", UnloadBody, holding(Ordered)),
+        "/models": looking(
+            "router_models",
+            "List the models, and the files of the models folder.",
+            {200: ("All of them.", holding(ModelList))},
             401,
             500,
         ),
-        "/v1/swarm/drain": _posted("drain", "Send nothing new to a node, or again.", DrainBody, _content(Drained)),
-        "/v1/swarm/revoke": _posted("revoke", "Take a member out of the swarm.", RevokeBody, _content(Revoked)),
+        "/v1/swarm": looking(
+            "swarm",
+            "Show which part of which model lies where, and who lends.",
+            {200: ("What the gateway sees of its swarm.", holding(SwarmDocument))},
+            401,
+            500,
+        ),
+        "/v1/swarm/events": looking(
+            "swarm_events",
+            "Watch the swarm: `hello`, then the whole state as `swarm` after each change, and `sample` for the lines.",
+            {200: ("Events, until the gateway stops.", _watched())},
+            401,
+            500,
+        ),
+        "/v1/swarm/drain": asking("drain", "Send nothing new to a node, or again.", DrainBody, holding(Drained)),
+        "/v1/swarm/revoke": asking("revoke", "Take a member out of the swarm.", RevokeBody, holding(Revoked)),
         "/p2p/token": _token("token"),
         "/api/p2p/token": _token("localai_token"),
-        "/v1/requests": _read(
+        "/api/p2p": _nodes("localai_nodes", P2pNodes),
+        "/api/p2p/workers": _nodes("localai_workers", WorkerNodes),
+        "/api/p2p/federation": _nodes("localai_gateways", NodeList),
+        "/api/p2p/stats": _nodes("localai_counts", P2pStats),
+        "/v1/requests": looking(
             "requests",
             "List the latest requests, the newest first.",
-            {200: ("The latest requests.", _content(RequestList))},
+            {200: ("The latest requests.", holding(RequestList))},
             400,
             401,
             500,
             parameters=[{"name": "limit", "in": "query", "schema": _LIMIT}],
         ),
-        "/v1/requests/{id}": _read(
+        "/v1/requests/{id}": looking(
             "request",
             "Show what became of a request, and why it went where it went; its id may have slashes.",
-            {200: ("What became of it.", _content(RequestDocument))},
+            {200: ("What became of it.", holding(RequestDocument))},
             400,
             401,
             404,
             500,
             parameters=[{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
         ),
-        "/tokenize": _posted("tokenize", "Cut text into tokens.", TokenizeBody, _content(TokensDocument)),
-        "/detokenize": _posted("detokenize", "Join tokens to text.", DetokenizeBody, _content(TextOfTokens)),
-        "/healthz": _read("healthz", "Say that the process answers.", {200: ("It does.", _content(Alive))}, 500),
-        "/livez": _read("livez", "Say that the process answers.", {200: ("It does.", _content(Alive))}, 500),
-        "/readyz": _read(
+        "/v1/logs": looking(
+            "logs",
+            "List the latest log events; with `follow=true` those to come as well, each as a server-sent event.",
+            {200: ("The latest log events, the oldest first.", holding(LogList))},
+            400,
+            401,
+            500,
+            parameters=_LOG_PARAMETERS,
+        ),
+        "/tokenize": asking("tokenize", "Cut text into tokens.", TokenizeBody, holding(TokensDocument)),
+        "/detokenize": asking("detokenize", "Join tokens to text.", DetokenizeBody, holding(TextOfTokens)),
+        "/healthz": looking("healthz", "Say that the process answers.", {200: ("It does.", holding(Alive))}, 500),
+        "/livez": looking("livez", "Say that the process answers.", {200: ("It does.", holding(Alive))}, 500),
+        "/readyz": looking(
             "readyz",
             "Say whether requests can be answered now, by all models or by one.",
-            {200: ("They can.", _content(Readiness)), 503: ("Not all; the checks say why.", _content(Readiness))},
+            {200: ("They can.", holding(Readiness)), 503: ("Not all; the checks say why.", holding(Readiness))},
             404,
             500,
             parameters=[{"name": "model", "in": "query", "schema": {"type": "string"}}],
         ),
-        "/health": _read(
+        "/health": looking(
             "health",
             "Say the same in llama-server's words.",
-            {200: ("Ready.", _content(Alive)), 503: ("Loading.", _content(Loading))},
+            {200: ("Ready.", holding(Alive)), 503: ("Loading.", holding(Loading))},
             401,
             500,
         ),
-        "/version": _read("version", "Say what is running.", {200: ("The version.", _content(Version))}, 401, 500),
-        "/metrics": _read(
+        "/version": looking("version", "Say what is running.", {200: ("The version.", holding(Version))}, 401, 500),
+        "/metrics": looking(
             "metrics",
             "Give Prometheus its numbers.",
             {200: ("In Prometheus' text format.", {"text/plain": {"schema": {"type": "string"}}})},
             401,
             500,
         ),
-        "/schema/openapi.json": _read(
+        "/schema/openapi.json": looking(
             "openapi",
             "Give this document.",
             {200: ("OpenAPI 3.1.", {"application/json": {"schema": {"type": "object"}}})},
@@ -208,69 +248,20 @@ def _paths() -> _Json:
     }
 
 
-def _token(operation: str) -> _Json:
-    text: _Json = {"text/plain": {"schema": {"type": "string"}}}
-    return _read(operation, "Give the token that lets machines into the swarm.", {200: ("It.", text)}, 401, 404, 500)
+def _token(operation: str) -> Json:
+    text: Json = {"text/plain": {"schema": {"type": "string"}}}
+    return looking(operation, "Give the token that lets machines into the swarm.", {200: ("It.", text)}, 401, 404, 500)
 
 
-def _posted(operation: str, summary: str, body: type, content: _Json, *, session: bool = False) -> _Json:
-    responses = {"200": _response("The answer.", content)} | _errors(*_ERRORS)
-    responses["200"]["headers"] = {**responses["200"]["headers"], **_ANSWER_HEADERS}
-    described: _Json = {
-        "operationId": operation,
-        "summary": summary,
-        "requestBody": {"required": True, "content": _content(body)},
-        "responses": responses,
-    }
-    if session:
-        described["parameters"] = [
-            {
-                "name": "X-Session-ID",
-                "in": "header",
-                "description": "What the client calls its conversation: balancers may keep it in one place.",
-                "schema": {"type": "string"},
-            }
-        ]
-    return {"post": described}
+def _watched() -> Json:
+    kinds = {"hello": HelloDocument, "swarm": WatchedSwarm, "sample": SampleDocument}
+    schemas: list[Json] = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds.values()]
+    data: Json = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": schemas}}
+    properties: Json = {"event": {"enum": list(kinds)}, "id": {"type": "string"}, "data": data}
+    return {"text/event-stream": {"schema": {"type": "object", "properties": properties, "required": ["data"]}}}
 
 
-def _read(
-    operation: str,
-    summary: str,
-    answers: dict[int, tuple[str, _Json]],
-    *errors: int,
-    parameters: list[_Json] | None = None,
-) -> _Json:
-    responses = {str(status): _response(text, content) for status, (text, content) in answers.items()}
-    described: _Json = {"operationId": operation, "summary": summary, "responses": responses | _errors(*errors)}
-    if parameters:
-        described["parameters"] = parameters
-    return {"get": described}
-
-
-def _errors(*statuses: int) -> _Json:
-    return {str(status): _response(_ERRORS[status], _content(ErrorDocument)) for status in statuses}
-
-
-def _response(description: str, content: _Json) -> _Json:
-    return {"description": description, "content": content, "headers": _STANDARD_HEADERS}
-
-
-def _content(kind: type) -> _Json:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
-
-
-def _answer(whole: type, chunk: type) -> _Json:
-    """Return a whole document's content, and that of a stream whose events are of the kind *chunk*.
-
-    Before OpenAPI 3.2 the schema of an event stream describes one event.
-    """
-    events = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (chunk, ErrorDocument)]
-    data: _Json = {
-        "anyOf": [
-            {"const": "[DONE]", "description": "The end of the stream."},
-            {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": events}},
-        ]
-    }
-    event = {"type": "object", "properties": {"data": data}, "required": ["data"]}
-    return _content(whole) | {"text/event-stream": {"schema": event}}
+def _nodes(operation: str, kind: type) -> Json:
+    return looking(
+        operation, "Say who is in the swarm, in LocalAI's shape.", {200: ("Who is.", holding(kind))}, 401, 500
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request
 
 from swarmgate.errors import Unauthorized
-from swarmgate.http.bodies import header
+from swarmgate.http.bodies import credentials, header
 from swarmgate.http.door import Door
 from swarmgate.http.keys import Keyring
 from swarmgate.listening import is_here
@@ -26,7 +26,7 @@ def admit_operator(door: Door, request: Request[Any, Any, Any], *, to: str) -> N
 
     """
     if door.limits.api_keys:
-        Keyring(door.limits.api_keys).check(header(request.scope, b"authorization"))
+        Keyring(door.limits.api_keys).check(credentials(request.scope))
         return
     server = request.scope["server"]
     through_swarm = server is not None and server[1] in door.member_ports

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import anyio
 from litestar.types import Send
 
-from swarmgate.http.faults import Fault
 from swarmgate.http.visit import Visit
-from swarmgate.http.wire.heading import PING
+from swarmgate.http.wire.errors import Fault
 
 Header = tuple[bytes, bytes]
 
 _JSON: Header = (b"content-type", b"application/json")
-_STREAM: tuple[Header, ...] = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
+_STREAM: tuple[Header, ...] = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 #: What may not stand in a header: balancers' and other machines' words are nobody's own.
 _UNFIT = re.compile(r"[^\x20-\x7e]+")
 _LONGEST = 200
 
 
 class Reply:
-    """Sends one response.  A stream's head goes out with its first bytes, in one write.
+    """Sends one response, in the visit's dialect.  A stream's head goes out with its first bytes, in one write.
 
     Unless *tells_route* is false, the head has what *visit* knows by then, and a stream that was
     carried on after that ends with a comment that has the final numbers.
@@ -34,6 +30,7 @@ class Reply:
     def __init__(self, send: Send, visit: Visit, *, tells_route: bool = True) -> None:
         self._send = send
         self._visit = visit
+        self._dialect = visit.dialect
         self._tells_route = tells_route
         self._told_attempts = 0
         self._begun = False
@@ -43,6 +40,8 @@ class Reply:
         self.sent_at = 0.0
         #: Whether this is a stream, which may have comments, also before its first piece.
         self.streams = False
+        #: What a stream says that fails after its head, if not just what the dialect does.
+        self.failure: Callable[[Fault], bytes] = self._dialect.failure
         #: Further headers of the response.
         self.extra: list[Header] = []
 
@@ -67,15 +66,15 @@ class Reply:
             self._ended = last
             self.sent_at = anyio.current_time()
             if not self._begun:
-                await self._head(200, _STREAM)
+                await self._head(200, ((b"content-type", self._dialect.stream_type), *_STREAM))
             elif last:
                 events = self._news() + events
             await self._send({"type": "http.response.body", "body": events, "more_body": not last})
 
     async def ping(self) -> None:
-        """Send a comment, if a stream is under way."""
-        if self.streams:
-            await self.write(PING)
+        """Send what says that something will come, if a stream is under way and has a place for it."""
+        if self.streams and self._dialect.ping:
+            await self.write(self._dialect.ping)
 
     async def document(self, body: bytes, *, status: int = 200, headers: tuple[Header, ...] = ()) -> None:
         """Send a whole JSON document."""
@@ -85,12 +84,12 @@ class Reply:
 
     async def fail(self, fault: Fault) -> None:
         """Say what went wrong: by a status if none is out yet, else in the stream, and end it."""
-        self._visit.fault = fault.body.error.code or fault.body.error.type
+        self._visit.fault = fault.name
         if self._begun:
-            await self.write(fault.event, last=True)
+            await self.write(self.failure(fault), last=True)
             return
         headers = tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in fault.headers.items())
-        await self.document(fault.json, status=fault.status, headers=headers)
+        await self.document(self._dialect.error(fault), status=fault.status, headers=headers)
 
     async def _head(self, status: int, headers: tuple[Header, ...]) -> None:
         self._begun = True
@@ -116,7 +115,7 @@ class Reply:
     def _news(self) -> bytes:
         """Return a comment with what has changed since the head: attempts that came later."""
         visit = self._visit
-        if not self._tells_route or visit.attempts == self._told_attempts:
+        if not self._tells_route or visit.attempts == self._told_attempts or not self._dialect.comments:
             return b""
         facts = (visit.attempts, visit.resumed, _one_line(visit.worker))
         return b": x-gateway-attempts=%d x-gateway-resumed=%d x-gateway-worker=%s\n\n" % facts

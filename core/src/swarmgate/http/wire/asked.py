@@ -8,6 +8,7 @@ from typing import Protocol
 
 from swarmgate.chat import Delta, GenerateRequest, ModelCard, Usage
 from swarmgate.errors import RequestError, UnknownModel
+from swarmgate.http.wire.errors import Fault
 
 _SHOWN = 8
 
@@ -33,13 +34,15 @@ class Form(Protocol):
 class Generating:
     """Answers to write at the same time, one for each choice, streamed or not.
 
-    *echo*, if there is one, wants the text of every request's prompt before the first piece.
+    *echo*, if there is one, wants the text of every request's prompt before the first piece.  *failure*, if there is
+    one, is what a stream says that fails after its head: for forms whose errors tell what came before them.
     """
 
     requests: tuple[GenerateRequest, ...]
     form: Form
     stream: bool
     echo: Callable[[tuple[str, ...]], None] | None = None
+    failure: Callable[[Fault], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,13 @@
+"""The dialects that are spoken at the door, and who is spoken to in which.  Pure."""
+
+from __future__ import annotations
+
+from swarmgate.http.wire.dialect import OPENAI, Dialect
+
+#: All but OpenAI's, which is spoken wherever none of these is.
+OTHERS: tuple[Dialect, ...] = ()
+
+
+def spoken_at(path: str) -> Dialect:
+    """Return the dialect of clients who ask for *path*, whether anything is served there or not."""
+    return next((dialect for dialect in OTHERS if dialect.spoken_at(path)), OPENAI)

@@ -251,7 +251,8 @@ def idle(members: int, seconds: float) -> Idle:
 
 
 def _known(port: int) -> int:
-    return sum(each["state"] == "usable" for each in ask(port)["gateways"])
+    """Return how many others the gateway at *port* could send a request to."""
+    return sum(each["state"] in {"usable", "announced"} for each in ask(port)["gateways"])
 
 
 def ask(port: int) -> Any:

@@ -23,6 +23,7 @@ def test_only_the_idle_are_due_and_the_broken_when_their_time_has_come() -> None
         Answering(backend="drained", health=READY, draining=True),
         Answering(backend="down", health=Health(ready=False)),
         Answering(backend="left alone", health=READY, breaker="open"),
+        Answering(backend="asleep", health=READY, asleep=True),
         Answering(backend="on trial", health=READY, breaker="half_open"),
     ]
     asked = {node.backend: 0.0 for node in nodes if node.backend != "new"} | {"just asked": 99.0}

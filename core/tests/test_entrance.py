@@ -3,6 +3,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import msgspec
 import pytest
 from anyio.streams.memory import MemoryObjectSendStream
 from swarmgate import builtin
-from swarmgate.announcements import Announcement, Serving
+from swarmgate.announcements import Announcement, Serving, Stopping
+from swarmgate.chat import ModelCard
 from swarmgate.config.choices import Blueprint, Choice
 from swarmgate.config.settings import Settings
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.entrance import offers_itself
 from swarmgate.ledger import MemoryLedger
-from swarmgate.nouns import GATEWAY, Endpoint, Offer
+from swarmgate.nouns import GATEWAY, Endpoint, Health, Offer, Service
 from swarmgate.parts import (
     BACKEND,
     BALANCER,
@@ -237,3 +239,82 @@ def test_who_is_not_offered(tmp_path: Path, *, p2p: bool, federated: bool, loads
     part = Part("b", "For a test.", NoOptions, EchoBackend, loads=loads)  # type: ignore[arg-type]
     others = tuple(each for each in house.blueprint.choices if each.slot is not BACKEND)
     assert not offers_itself(Blueprint(settings, (*others, Choice(BACKEND, part, Options()))))
+
+
+class Fickle(EchoBackend):
+    """Has the models, and the health, that a test gives it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names, self.state = ["one"], Health(ready=False)
+
+    def models(self) -> tuple[ModelCard, ...]:
+        return tuple(ModelCard(name=name) for name in self.names)
+
+    def health(self) -> Health:
+        return self.state
+
+
+async def test_an_offer_names_what_is_served(tmp_path: Path) -> None:
+    """A model that is ready, also while its engine is started anew; not one that is loading, has failed, or is gone."""
+    house, backend = House(tmp_path), Fickle()
+    house.blueprint = replace(
+        house.blueprint,
+        choices=tuple(choice(BACKEND, backend) if each.slot == BACKEND else each for each in house.blueprint.choices),
+    )
+
+    async def until_named(names: str) -> None:
+        while house.offer.labels.get("models", "") != names:  # noqa: ASYNC110 -- seen from outside
+            await anyio.sleep(0.01)
+
+    backend.state = Health(ready=True)
+    async with house.running():
+        await until_named("one")
+        backend.names = ["one", "two"]
+        await until_named("one, two")
+        backend.state = Health(ready=False, reason="is started anew")
+        backend.names = ["one", "three"]
+        await until_named("one")
+        backend.state = Health(ready=True)
+        await until_named("one, three")
+        backend.state = Health(ready=False, permanent=True)
+        await until_named("")
+
+
+class Slow(FakeTransport):
+    """Does not come to listen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = anyio.Event()
+
+    @asynccontextmanager
+    async def expose(self, service: Service, endpoint: Endpoint) -> AsyncGenerator[tuple[str, ...]]:
+        self.asked.set()
+        await anyio.sleep_forever()
+        yield ()
+
+
+async def test_a_gateway_stops_though_its_transport_is_not_up_yet(tmp_path: Path) -> None:
+    """Where many start on one machine that takes minutes; it answers meanwhile, and hears when it is to stop."""
+    house, slow = House(tmp_path), Slow()
+    house.blueprint = replace(
+        house.blueprint,
+        choices=tuple(choice(TRANSPORT, slow) if each.slot == TRANSPORT else each for each in house.blueprint.choices),
+    )
+    house.wish, wishes = anyio.create_memory_object_stream[object](4)
+    with anyio.fail_after(20), house.wish, wishes:
+        async with anyio.create_task_group() as tasks:
+
+            async def run() -> None:
+                await run_until(wishes, house.blueprint, announce=house.announce)
+                house.ended.set()
+
+            tasks.start_soon(run)
+            await house.serving.wait()
+            await slow.asked.wait()
+            here = Endpoint("127.0.0.1", int(house.url.rpartition(":")[2]))
+            assert (await ask(here, "/v1/models"))[0] == 200
+            house.wish.send_nowait(None)
+            await house.ended.wait()
+    assert house.said[-1] == Stopping(answers=0, seconds=house.blueprint.settings.drain_seconds)

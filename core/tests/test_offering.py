@@ -231,3 +231,24 @@ def test_labels_are_cut_to_what_others_accept() -> None:
     fitting = named(GATEWAY, [f"model-{number:04}" for number in range(1000)])
     assert LONGEST_TEXT - 20 < len(fitting) <= LONGEST_TEXT
     assert fitting.endswith("model-0084")
+
+
+async def test_what_it_says_of_itself_can_change() -> None:
+    """At once while it stands, and when it is put up again if not."""
+    ledger, fake = MemoryLedger(), FakeTransport()
+    with anyio.fail_after(10):
+        async with (
+            ledger.watch(LLAMA_RPC) as sets,
+            offering(ledger, {"fake": fake}, OWNER, an_offer(addresses=()), HERE) as made,
+        ):
+            assert made is not None
+            assert await seen(sets, bool) is not None
+            made.relabel({"models": "a"})
+            changed = await seen(sets, lambda offers: bool(offers) and offers[0].labels == {"models": "a"})
+            assert changed is not None
+            await made.withdraw()
+            made.relabel({"models": "b"})
+            await made.restore()
+            again = await seen(sets, lambda offers: bool(offers) and offers[0].labels == {"models": "b"})
+            assert again is not None
+            assert again.sequence > changed.sequence

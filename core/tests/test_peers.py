@@ -1,19 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated
 
 import anyio
+import msgspec
 import pytest
 from msgspec import Meta
 from swarmgate.contracts import Backend
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import ConfigError, Unreachable
-from swarmgate.nouns import GATEWAY, Endpoint, NodeId, Worker
+from swarmgate.nouns import GATEWAY, Endpoint, NodeId, Offer, Worker
 from swarmgate.parts import SECRET, NoOptions, Options
 from swarmgate.peers import Peers, peer_options
-from swarmgate.testing import an_offer
+from swarmgate.rota import Key
+from swarmgate.testing import a_request, an_offer
+from swarmgate.testing.answers import write
+from swarmgate.ways import ASLEEP
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +33,8 @@ class House:
         self.backends: dict[str, Backend] = {}
         self.opened: list[str] = []
         self.entered = self.most = 0
+        self.announced: tuple[Offer, ...] = ()
+        self.asked: list[str] = []
         self.failures = failures
         self.send, self._receive = anyio.create_memory_object_stream[tuple[Worker, ...]](9)
 
@@ -39,6 +45,11 @@ class House:
             self.failures -= 1
             raise Unreachable("not yet")
         yield EchoBackend()
+
+    @contextmanager
+    def used(self, key: Key) -> Generator[None]:
+        self.asked.append(key[0])
+        yield
 
     def enter(self, name: str, backend: Backend) -> str:
         self.backends[f"{name}!"] = backend
@@ -59,7 +70,7 @@ class House:
         peers = Peers(self.open, self.enter, self.leave, me=NodeId("node-me"), linger_seconds=linger_seconds)
         with self.send, self._receive:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(peers.follow, crews())
+                tasks.start_soon(peers.follow, crews(), lambda: self.announced, self.used)
                 yield
                 tasks.cancel_scope.cancel()
 
@@ -135,6 +146,64 @@ async def test_one_that_cannot_be_opened_is_tried_again() -> None:
         assert len(house.opened) == 3
 
 
+async def test_one_that_is_only_announced_is_a_backend_too() -> None:
+    """Nothing is opened; it has the models that it names, and stays under its name when a path is held and let go."""
+    house, far = House(), peer("a", 1)
+    offer = msgspec.structs.replace(far.offer, labels={"models": "echo"})
+    far = msgspec.structs.replace(far, offer=offer)
+
+    def asleep() -> bool:
+        return all(ASLEEP in card.labels for card in house.backends["a!"].models())
+
+    async with house.following():
+        house.announced = (offer,)
+        await house.send.send(())
+        await house.until(lambda: "a!" in house.backends)
+        backend = house.backends["a!"]
+        assert ([card.name for card in backend.models()], house.opened) == (["echo"], [])
+        assert asleep()
+        house.announced = ()
+        await house.send.send((far,))
+        await house.until(lambda: not asleep())
+        house.announced = (offer,)
+        await house.send.send(())
+        await house.until(asleep)
+        assert house.backends["a!"] is backend
+        assert backend.health().ready
+        assert (house.opened, house.most) == (["127.0.0.1:1"], 1)
+
+
+async def test_who_asks_for_one_that_is_announced_gets_an_answer() -> None:
+    """Whoever holds paths hears of it, opens one, and the request goes on."""
+    house, far = House(), peer("a", 1)
+    house.announced = (msgspec.structs.replace(far.offer, labels={"models": "echo"}),)
+    async with house.following():
+        await house.send.send(())
+        await house.until(lambda: "a!" in house.backends)
+        async with anyio.create_task_group() as tasks:
+
+            async def open_it() -> None:
+                await house.until(lambda: bool(house.asked))
+                await house.send.send((far,))
+
+            tasks.start_soon(open_it)
+            assert (await write(house.backends["a!"], a_request(model="echo"))).text
+        assert house.asked == ["node-a"]
+
+
+async def test_one_that_is_announced_and_goes_is_kept_for_a_while() -> None:
+    """Not ready, as one that was held would be; then it is gone."""
+    house = House()
+    house.announced = (an_offer("a", service=GATEWAY, labels={"models": "echo"}),)
+    async with house.following(linger_seconds=0.2):
+        await house.send.send(())
+        await house.until(lambda: "a!" in house.backends)
+        house.announced = ()
+        await house.send.send(())
+        await house.until(lambda: not house.backends["a!"].health().ready)
+        await house.until(lambda: not house.backends)
+
+
 def test_the_part_is_told_where_to_ask() -> None:
     """By an option ``url``, and the key's file if there is one."""
 
@@ -164,6 +233,17 @@ def test_a_credential_takes_the_key_s_place() -> None:
     assert peer_options(FileOptions, "http://h:1", "k", credential="sgm_x") == FileOptions(
         url="http://h:1", api_key_file="k"
     )
+
+
+def test_a_member_is_looked_at_less_often() -> None:
+    """It says in its offer when it has other models; a server on a list says nothing by itself."""
+
+    class LookingOptions(Options, frozen=True):
+        url: str
+        refresh_seconds: float = 5.0
+
+    assert peer_options(LookingOptions, "http://h:1", credential="sgm_x") == LookingOptions("http://h:1", 30.0)
+    assert peer_options(LookingOptions, "http://h:1") == LookingOptions("http://h:1")
 
 
 def test_a_part_that_cannot_be_told_is_named() -> None:

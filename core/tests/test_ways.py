@@ -7,7 +7,7 @@ from swarmgate.errors import LoopDetected
 from swarmgate.nouns import Health, NodeId
 from swarmgate.passage import Passage
 from swarmgate.places import Place
-from swarmgate.ways import advertised, passable, preferred, replicas
+from swarmgate.ways import ASLEEP, advertised, left_asleep, passable, preferred, replicas
 
 
 def place(name: str, *paths: str, ready: bool = True, slots: int = 2) -> Place:
@@ -70,3 +70,17 @@ def test_a_gateway_tells_the_ways_it_would_take() -> None:
 def test_a_model_stays_known_while_nobody_is_ready() -> None:
     """The ways are told all the same."""
     assert advertised((place("a", "a", ready=False),), NodeId("me")) == ((("me", "a"),), 2)
+
+
+def asleep(name: str) -> Place:
+    card = ModelCard(name="m", paths=((name,),), labels={ASLEEP: "yes"})
+    return Place(name, EchoBackend(), card, Health(ready=True))
+
+
+def test_nobody_is_woken_while_another_has_a_free_slot() -> None:
+    """And whoever is asleep is as good as any other once all slots are taken, or where there is nobody else."""
+    places = {each.name: each for each in (place("a", "a", slots=2), asleep("b"), asleep("c"))}
+    assert left_asleep(places, lambda _: 1) == ("b", "c")
+    assert left_asleep(places, lambda _: 2) == ()
+    del places["a"]
+    assert left_asleep(places, lambda _: 0) == ()

@@ -49,6 +49,7 @@ from swarmgate.parts import (
 from swarmgate.racing import Races
 from swarmgate.reaching import by_scheme
 from swarmgate.roster import Member, Placed
+from swarmgate.rota import Rota
 from swarmgate.shadow import Shadow
 from swarmgate.unloaded import Unloaded
 
@@ -282,7 +283,15 @@ async def assemble(
         if blueprint.peer is not None:
             looking = services(assembly.all(PROBE)).get(GATEWAY) or Knocking()
             assembly.gateways = await stack.enter_async_context(
-                muster(assembly.one(LEDGER), GATEWAY, reach, probe=looking, is_own=is_own, me=node.id)
+                muster(
+                    assembly.one(LEDGER),
+                    GATEWAY,
+                    reach,
+                    probe=looking,
+                    is_own=is_own,
+                    me=node.id,
+                    rota=Rota(node.id, settings.held_gateways),
+                )
             )
             tasks.start_soon(
                 partial(

@@ -28,6 +28,7 @@ def due(nodes: Iterable[Answering], asked: Mapping[str, float], now: float, ever
         for node in nodes
         if node.health.ready
         and not node.draining
+        and not node.asleep
         and node.in_flight == 0
         and (node.breaker == "half_open" or (node.breaker == "closed" and now - asked.get(node.backend, now) >= every))
     )

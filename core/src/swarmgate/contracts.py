@@ -137,6 +137,15 @@ class Probe(Protocol):
 
 
 @runtime_checkable
+class Attentive(Protocol):
+    """A backend that looks now and then what somebody elsewhere has, and can be told that there is news."""
+
+    def look_again(self) -> None:
+        """Look soon.  Never blocks."""
+        ...
+
+
+@runtime_checkable
 class Balancer(Protocol):
     """Decides where a request goes.  Pure and synchronous: never awaits, never blocks."""
 

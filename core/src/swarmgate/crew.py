@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Self
 
 import anyio
@@ -18,10 +18,10 @@ from swarmgate.contracts import Ledger, Probe
 from swarmgate.departed import Departed
 from swarmgate.errors import Unavailable, Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Offer, Service, Worker
-from swarmgate.reaching import Reach, Reached
-from swarmgate.roster import Member, Standing
+from swarmgate.reaching import Path, Reach
+from swarmgate.roster import Member
+from swarmgate.rota import Key, Rota
 
-Key = tuple[NodeId, Service, str]
 #: The first and the longest pause before one that could not be used is tried again, in seconds; they double.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 #: Who stood for so long is no longer taken for one that comes and goes, in seconds.
@@ -32,42 +32,6 @@ _LONGEST_SETTLE = 60.0
 _BURST = 5
 #: How long the first crew waits for those who have not answered yet, in seconds.
 _VERDICT_SECONDS = 6.0
-
-
-@dataclass(eq=False, slots=True)
-class _Path:
-    """The way to one offer; there is a *worker* while it can be used, which counts from *ready_at* on.
-
-    *displaced* says why it was given up for another way to the same worker.
-    """
-
-    offer: Offer
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    standing: Standing = "reaching"
-    reason: str = ""
-    reached: Reached | None = None
-    worker: Worker | None = None
-    using: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    displaced: str = ""
-    joined_at: float = 0.0
-    ready_at: float = 0.0
-    retry_at: float | None = None
-    left_at: float | None = None
-
-    def member(self, now: float) -> Member:
-        """Return who offers it, as seen at the time *now*."""
-        seen = 0.0 if self.worker is not None else None if self.left_at is None else now - self.left_at
-        return Member(
-            offer=self.offer,
-            standing=self.standing,
-            reason=self.reason,
-            endpoint=self.worker.endpoint if self.worker else None,
-            labels=self.worker.offer.labels if self.worker else self.offer.labels,
-            retry_seconds=None if self.retry_at is None else max(self.retry_at - now, 0.0),
-            address=self.reached.address if self.reached else "",
-            way=self.reached.way if self.reached else None,
-            seen_seconds=seen,
-        )
 
 
 class Crew(AsyncIterator[tuple[Worker, ...]]):
@@ -87,16 +51,17 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         is_own: Callable[[Endpoint], bool] = lambda _: False,
         me: NodeId | None = None,
         settle_seconds: float = 1.0,
+        rota: Rota | None = None,
     ) -> None:
         self._ledger, self._service, self._reach, self._probe = ledger, service, reach, probe
-        self._me = me
+        self._me, self._rota = me, rota or Rota(NodeId(""), sys.maxsize)
         self._is_own, self._settle = is_own, settle_seconds
-        self._paths: dict[Key, _Path] = {}
+        self._paths: dict[Key, Path] = {}
         self._departed = Departed()
         self._flaps: dict[Key, int] = {}
-        self._changed = anyio.Event()
+        self._changed, self._asked = anyio.Event(), anyio.Event()
         self._heard = False
-        self._last: tuple[Worker, ...] | None = None
+        self._last: tuple[tuple[Worker, ...], tuple[Offer, ...]] | None = None
         self._patient_until = math.inf
 
     def __repr__(self) -> str:
@@ -114,11 +79,29 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 for _, path in sorted(self._paths.items())
                 if path.worker is not None and path.ready_at <= now
             )
-            if crew != self._last and (self._last is not None or self._may_begin(now)):
-                self._last = crew
+            told = crew, self.announced()
+            if told != self._last and (self._last is not None or self._may_begin(now)):
+                self._last = told
                 return crew
             with anyio.move_on_after(self._next_moment(now) - now):
                 await changed.wait()
+
+    def announced(self) -> tuple[Offer, ...]:
+        """Return the offers of those to whom no path is held as nobody has use for them, or not yet; sorted by key."""
+        now, waiting = anyio.current_time(), (path for _, path in sorted(self._paths.items()) if path.announced)
+        usable = (path for path in waiting if path.standing != "left_out")
+        return tuple(path.offer for path in usable if path.worker is None or path.ready_at > now)
+
+    @contextmanager
+    def used(self, key: Key) -> Generator[None]:
+        """Have a path held to the one with this *key* for as long as the block, and a while longer."""
+        self._rota.begin(key, anyio.current_time())
+        self._asked.set()
+        try:
+            yield
+        finally:
+            self._rota.end(key, anyio.current_time())
+            self._asked.set()
 
     def members(self) -> tuple[Member, ...]:
         """Return everybody who offers the service, in whatever state, sorted by key."""
@@ -131,6 +114,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
 
     async def follow(self, tasks: TaskGroup) -> None:
         """Hold a path to whoever offers the service, by *tasks*, until cancelled."""
+        tasks.start_soon(self._take_turns, tasks)
         async with self._ledger.watch(self._service) as sets:
             async for offers in sets:
                 self._take(offers, tasks)
@@ -165,18 +149,40 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 continue
             if path is not None:
                 path.scope.cancel()
-            self._paths[key] = path = _Path(offer)
-            tasks.start_soon(self._hold, path)
+            self._paths[key] = Path(offer)
+        self._arrange(tasks)
+        self._asked.set()  # the next turn may have come nearer
 
-    def _renew(self, path: _Path, offer: Offer) -> None:
+    def _arrange(self, tasks: TaskGroup) -> None:
+        """Begin to hold whom the rota says, and let go of the others."""
+        held = self._rota.held(self._paths, anyio.current_time())
+        for key, path in tuple(self._paths.items()):
+            if key in held and path.standing == "announced":
+                path.standing = "reaching"
+                tasks.start_soon(self._hold, path)
+            elif key not in held and not (path.announced and path.standing == "announced"):
+                path.scope.cancel()
+                self._paths[key] = Path(path.offer, announced=True)
+                self._stir()
+
+    async def _take_turns(self, tasks: TaskGroup) -> None:
+        while True:
+            with anyio.move_on_after(self._rota.until_change(anyio.current_time())):
+                await self._asked.wait()
+            self._asked = anyio.Event()
+            self._arrange(tasks)
+
+    def _renew(self, path: Path, offer: Offer) -> None:
         """Take over what *offer* says now; a mere renewal is no change."""
         before, path.offer = path.offer, offer
-        if before.labels != offer.labels and path.worker is not None:
+        if (before.labels, before.addresses) == (offer.labels, offer.addresses):
+            return
+        self._stir()
+        if path.worker is not None and before.labels != offer.labels:
             labels = {**path.worker.offer.labels, **offer.labels} if self._probe is not None else offer.labels
             path.worker = Worker(offer=msgspec.structs.replace(offer, labels=labels), endpoint=path.worker.endpoint)
-            self._stir()
 
-    async def _hold(self, path: _Path) -> None:
+    async def _hold(self, path: Path) -> None:
         log = structlog.get_logger("swarmgate.crew").bind(
             node=path.offer.node, offer=path.offer.name, service=path.offer.service
         )
@@ -197,7 +203,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _use(self, path: _Path, log: structlog.stdlib.BoundLogger) -> None:
+    async def _use(self, path: Path, log: structlog.stdlib.BoundLogger) -> None:
         """Keep *path* usable for as long as it is; raise why it no longer is."""
         path.using, path.displaced = anyio.CancelScope(), ""
         with path.using:
@@ -209,7 +215,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                     path.reached = None
         raise Unavailable(path.displaced)
 
-    async def _look_into(self, path: _Path, endpoint: Endpoint, log: structlog.stdlib.BoundLogger) -> None:
+    async def _look_into(self, path: Path, endpoint: Endpoint, log: structlog.stdlib.BoundLogger) -> None:
         if self._is_own(endpoint):
             raise Unavailable(
                 f"{endpoint} is this gateway's own address: take it off the list, or give the port of a worker"
@@ -223,9 +229,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 self._found(path, endpoint, labels, log)
         raise Unreachable(f"{endpoint} says no more")
 
-    def _found(
-        self, path: _Path, endpoint: Endpoint, labels: dict[str, str], log: structlog.stdlib.BoundLogger
-    ) -> None:
+    def _found(self, path: Path, endpoint: Endpoint, labels: dict[str, str], log: structlog.stdlib.BoundLogger) -> None:
         for other in self._paths.values():
             if other is path or other.worker is None:
                 continue
@@ -239,7 +243,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         path.standing, path.reason, path.retry_at = "usable", "", None
         self._stir()
 
-    def _displace_twin(self, path: _Path, labels: dict[str, str], log: structlog.stdlib.BoundLogger) -> _Path | None:
+    def _displace_twin(self, path: Path, labels: dict[str, str], log: structlog.stdlib.BoundLogger) -> Path | None:
         """Give up and return the path that leads to the same worker as *path*, which is the better way; None: no such.
 
         Raises:
@@ -249,9 +253,10 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         for other in self._paths.values():
             if other is path or other.worker is None or not _is_same(other.worker.offer.labels, labels):
                 continue
-            if not (_kind(path) == "direct" and _kind(other) == "relayed"):
-                raise Unavailable(f"is in use as {other.offer.name!r} already, by {_by(other)}")
-            other.displaced = f"is in use as {path.offer.name!r} already, by {_by(path)}"
+            kinds = (path.reached.kind if path.reached else "", other.reached.kind if other.reached else "")
+            if kinds != ("direct", "relayed"):
+                raise Unavailable(f"is in use as {other.offer.name!r} already, by {other.reached}")
+            other.displaced = f"is in use as {path.offer.name!r} already, by {path.reached}"
             other.using.cancel()
             other.worker, other.standing, other.reason = None, "left_out", other.displaced
             other.left_at = anyio.current_time()
@@ -259,19 +264,20 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
             return other
         return None
 
-    def _join(self, path: _Path, twin: _Path | None) -> None:
+    def _join(self, path: Path, twin: Path | None) -> None:
         """Say from when on *path* counts: at once if its *twin* did, and those who come together count together."""
         if twin is not None:
             path.joined_at, path.ready_at = twin.joined_at, twin.ready_at
             return
         now = anyio.current_time()
-        settle = min(self._settle * 2.0 ** self._flaps.get(path.offer.key, 0), _LONGEST_SETTLE)
+        settle = 0.0 if self._rota.is_asked_for(path.offer.key) else self._settle
+        settle = min(settle * 2.0 ** self._flaps.get(path.offer.key, 0), _LONGEST_SETTLE)
         path.joined_at, path.ready_at = now, now + settle
         for other in self._paths.values():
             if other.worker is not None and now < other.ready_at < path.ready_at:
                 other.ready_at = min(path.ready_at, max(other.ready_at, other.joined_at + _BURST * self._settle))
 
-    def _leave(self, path: _Path, log: structlog.stdlib.BoundLogger) -> bool:
+    def _leave(self, path: Path, log: structlog.stdlib.BoundLogger) -> bool:
         """Note that *path* cannot be used any more; return whether it had stood for long."""
         path.left_at = anyio.current_time()
         healthy = path.left_at - path.joined_at >= _HEALTHY_SECONDS
@@ -291,17 +297,7 @@ def _is_same(one: dict[str, str], other: dict[str, str]) -> bool:
     return bool(one.get("instance")) and one.get("instance") == other.get("instance")
 
 
-def _kind(path: _Path) -> str:
-    way = path.reached.way if path.reached else None
-    return way.kind if way else ""
-
-
-def _by(path: _Path) -> str:
-    """Return how *path* goes, for people."""
-    return f"{path.reached.address if path.reached else 'nothing'} ({_kind(path) or 'nobody knows which way'})"
-
-
-def _leads_to(path: _Path, offer: Offer) -> bool:
+def _leads_to(path: Path, offer: Offer) -> bool:
     """Return whether *path* needs no other one for *offer*: further addresses are no reason to leave one that holds."""
     held = path.reached.address if path.reached is not None else None
     return held in offer.addresses or path.offer.addresses == offer.addresses
@@ -317,6 +313,7 @@ async def muster(
     is_own: Callable[[Endpoint], bool] = lambda _: False,
     me: NodeId | None = None,
     settle_seconds: float = 1.0,
+    rota: Rota | None = None,
 ) -> AsyncGenerator[Crew]:
     """Yield the crew of those who offer *service*; see :class:`Crew`.
 
@@ -324,9 +321,9 @@ async def muster(
     is left out, and tried again for as long as its offer stands; so is one *is_own* recognizes as ourselves, and one
     that is there under another name already.  One that is no longer offered at the address by which it is held is
     reached anew, and so is one whose path was lost, by another of its addresses if there is one.  What *me* offers
-    itself is passed over.
+    itself is passed over.  Of too many, *rota* says to whom a path is held.
     """
-    crew = Crew(ledger, service, reach, probe=probe, is_own=is_own, me=me, settle_seconds=settle_seconds)
+    crew = Crew(ledger, service, reach, probe=probe, is_own=is_own, me=me, settle_seconds=settle_seconds, rota=rota)
     async with background() as tasks:
         tasks.start_soon(crew.follow, tasks)
         yield crew

@@ -12,7 +12,9 @@ from swarmgate.nouns import Candidate, Word
 #: began the answer, has just refused and is left alone for a moment, is a longer way to a machine than another,
 #: or has failed so often lately that it is left alone (its breaker is open).  Of those to be asked beside one that is
 #: silent for too long: that one, and those whose slots are all taken.
-Hindrance = Literal["not ready", "spent", "wrong weights", "resting", "longer way", "broken", "silent", "busy"]
+Hindrance = Literal[
+    "not ready", "spent", "wrong weights", "resting", "longer way", "broken", "silent", "busy", "asleep"
+]
 
 
 class Considered(Word, frozen=True):

@@ -44,7 +44,7 @@ from swarmgate.roster import Answering
 from swarmgate.shadow import Shadow
 from swarmgate.tallies import Tallies
 from swarmgate.transcript import Transcript
-from swarmgate.ways import passable, preferred
+from swarmgate.ways import ASLEEP, passable, preferred
 
 __all__ = ["Dispatcher", "Route"]
 
@@ -176,6 +176,7 @@ class Dispatcher:
                     breaker=breaker.state(now),
                     retry_seconds=breaker.retry_seconds(now),
                     in_flight=self._tallies.in_flight(name),
+                    asleep=any(ASLEEP in card.labels for card in cards),
                     slots=max((card.slots for card in cards), default=0),
                     written=self._tallies.written(name),
                 )

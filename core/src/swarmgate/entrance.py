@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import anyio
+
 from swarmgate.assembly import Assembly
+from swarmgate.background import background
 from swarmgate.config.choices import Blueprint
 from swarmgate.nouns import GATEWAY, Endpoint, Offer
 from swarmgate.offering import Offering, labelled, named, offering
@@ -19,6 +22,8 @@ from swarmgate.swarm.membership import Membership
 #: Where connections through the swarm arrive: on this machine alone, at any port.
 LISTEN = "127.0.0.1:0"
 _RUN_BYTES = 16
+#: How often it is looked which models the offer has to name, in seconds.
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +58,49 @@ async def offered(assembly: Assembly, way_in: Entrance | None, release: str) -> 
     if way_in is None:
         yield None
         return
-    backends = assembly.all(BACKEND)
-    names = sorted({card.name for own in assembly.loaded_names for card in backends[own].models()})
+    labels = labelled(version=release, role=way_in.membership.role, **{RUN: way_in.run})
     offer = Offer(
         node=assembly.node.id,
         service=GATEWAY,
         name=assembly.node.name,
         addresses=(),
-        labels=labelled(
-            models=named(GATEWAY, names), version=release, role=way_in.membership.role, **{RUN: way_in.run}
-        ),
+        labels=labels | labelled(models=named(GATEWAY, served(assembly, ()))),
         sequence=assembly.identity.sequence,
     )
-    async with offering(
-        assembly.one(LEDGER), assembly.transports, way_in.membership, offer, way_in.endpoint
-    ) as standing:
+    where = assembly.one(LEDGER), assembly.transports, way_in.membership, offer, way_in.endpoint
+    async with offering(*where) as standing, background() as tasks:
+        if standing is not None:
+            tasks.start_soon(_follow_models, assembly, standing, labels)
         yield standing
+
+
+def served(assembly: Assembly, before: Collection[str]) -> list[str]:
+    """Return which of its own models the gateway of *assembly* offers, sorted, if *before* is which it has offered.
+
+    One is offered when it is ready, and from then on until it has failed for good or is there no longer: an engine that
+    is started again is no news to everybody.
+    """
+    backends = assembly.all(BACKEND)
+    healths = {load.name: load.health() for load in assembly.loading.loads}
+    return sorted(
+        {
+            card.name
+            for name, health in healths.items()
+            if name in backends  # else it is being unloaded
+            for card in backends[name].models()
+            if health.ready or (card.name in before and not health.permanent)
+        }
+    )
+
+
+async def _follow_models(assembly: Assembly, standing: Offering, labels: dict[str, str]) -> None:
+    """Have the offer say what is served, for ever."""
+    names: list[str] = []
+    while True:
+        names, before = served(assembly, names), names
+        if names != before:
+            standing.relabel(labels | labelled(models=named(GATEWAY, names)))
+        await anyio.sleep(_LOOK_SECONDS)
 
 
 async def follow_drain(assembly: Assembly, offer: Offering | None) -> None:

@@ -30,7 +30,7 @@ from swarmgate.nouns import Candidate, Demand, Pick
 from swarmgate.places import Place
 from swarmgate.shadow import Shadow
 from swarmgate.tallies import Tallies
-from swarmgate.ways import preferred
+from swarmgate.ways import left_asleep, preferred
 
 T = TypeVar("T")
 _DOUBLINGS = 5
@@ -236,17 +236,18 @@ class Errand:
         self, places: Iterable[Place], fits: Callable[[Place], bool], now: float
     ) -> tuple[dict[str, Place], dict[str, Place], dict[str, Hindrance]]:
         """Return which of *places* can be asked, which of them are not broken either, and what hinders the others."""
-        able: list[Place] = []
-        hindered: dict[str, Hindrance] = {}
+        able, hindered = list[Place](), dict[str, Hindrance]()
         for place in places:
-            hindrance = self._hindrance(place, fits, now)
-            if hindrance is None:
+            if (hindrance := self._hindrance(place, fits, now)) is None:
                 able.append(place)
             else:
                 hindered[place.name] = hindrance
         best = {place.name: place for place in preferred(able, relayed=self.relayed)}
         hindered |= {place.name: "longer way" for place in able if place.name not in best}
         sound = {name: place for name, place in best.items() if self.breakers.of(name).admits(now)}
+        for name in left_asleep(sound, self.tallies.in_flight):
+            hindered[name] = "asleep"
+            del best[name], sound[name]
         return best, sound, hindered
 
     def _hindrance(self, place: Place, fits: Callable[[Place], bool], now: float) -> Hindrance | None:
@@ -331,14 +332,8 @@ class Errand:
 
     def _note(self, place: Place, error: Exception) -> None:
         self.route.reason = str(error)
-        log = structlog.get_logger("swarmgate.dispatch")
-        log.warning(
-            "dispatch.attempt_failed",
-            part=place.name,
-            model=place.card.name,
-            reason=str(error),
-            attempt=self.route.attempts,
-        )
+        facts = {"part": place.name, "model": place.card.name, "reason": str(error), "attempt": self.route.attempts}
+        structlog.get_logger("swarmgate.dispatch").warning("dispatch.attempt_failed", **facts)
 
     def _report(self, candidate: Candidate, seconds: float, *, failed: bool) -> None:
         if self.shadow is not None:

@@ -41,7 +41,7 @@ async def follow_gateways(
             yield cast("Backend", await open_part(Choice(BACKEND, part, options), context, stack))
 
     peers = Peers(opened, enter, leave, me=context.node.id, linger_seconds=settings.queue_seconds)
-    await peers.follow(crew)
+    await peers.follow(crew, crew.announced, crew.used)
 
 
 def shown_to(member: Member | None, membership: Membership | None) -> str | None:

@@ -57,6 +57,13 @@ class Offering:
         if self._heartbeat is not None:
             self._heartbeat.readdress(addresses)
 
+    def relabel(self, labels: dict[str, str]) -> None:
+        """Offer the same with other *labels*, at once if it stands."""
+        if self._heartbeat is not None:
+            self._heartbeat.relabel(labels)
+        else:
+            self._offer = msgspec.structs.replace(self._offer, labels=labels)
+
     async def withdraw(self) -> None:
         """Take the offer out; return when others are told, or cannot be."""
         await self._settle(wanted=False)

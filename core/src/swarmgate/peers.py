@@ -6,9 +6,12 @@ tells whoever sends requests of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+import math
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import anyio
 import msgspec
@@ -17,15 +20,26 @@ from anyio.abc import TaskGroup
 
 from swarmgate.background import background
 from swarmgate.contracts import Backend
+from swarmgate.distant import Distant
 from swarmgate.errors import ConfigError, SwarmgateError
-from swarmgate.nouns import NodeId, Service, Worker
+from swarmgate.nouns import NodeId, Offer, Worker
 from swarmgate.parts import Options
+from swarmgate.rota import Key
 from swarmgate.swarm.credential import RUN
 
 #: Opens what asks the gateway of an offer.
 OpenPeer = Callable[[Worker], AbstractAsyncContextManager[Backend]]
-_Key = tuple[NodeId, Service, str]
+#: Has a path held to the gateway with a key, for as long as the block.
+Used = Callable[[Key], AbstractContextManager[None]]
 _LONGEST_PAUSE = 30.0
+#: How often a member is looked at, in seconds: it tells by its offer when its models change.
+_REFRESH_SECONDS = 30.0
+
+
+@contextmanager
+def _not_used(_key: Key) -> Generator[None]:
+    """Leave it as it is: a path is held in any case."""
+    yield
 
 
 def peer_options(
@@ -34,13 +48,15 @@ def peer_options(
     """Return the options, of that *kind*, with which a part asks the gateway at *url*.
 
     A *credential* is shown in the place of an API key, to a part that has an ``api_key`` to set; else that of
-    *api_key_file*.
+    *api_key_file*.  Who takes a credential says in its offer what it has, and need not be looked at as often as others.
 
     Raises:
         ConfigError: a part of that kind cannot be told where to ask.
 
     """
-    given = {"url": url}
+    given: dict[str, Any] = {"url": url}
+    if credential is not None and "refresh_seconds" in kind.__struct_fields__:
+        given["refresh_seconds"] = _REFRESH_SECONDS
     if credential is not None and "api_key" in kind.__struct_fields__:
         given["api_key"] = credential
     elif api_key_file is not None:
@@ -53,22 +69,22 @@ def peer_options(
 
 @dataclass(eq=False, slots=True)
 class _Peer:
-    """One gateway: *left_at* is when its offer went, None while it stands."""
+    """One gateway: *worker* is None while no path to it is held, *left_at* when its offer went, if it did."""
 
-    worker: Worker
+    offer: Offer
+    worker: Worker | None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     left_at: float | None = None
     news: anyio.Event = field(default_factory=anyio.Event)
     ended: anyio.Event = field(default_factory=anyio.Event)
 
-    def is_still(self, worker: Worker) -> bool:
-        """Return whether *worker* is the same run of the same gateway, at the same endpoint."""
-        before = self.worker
-        runs = (before.offer.labels.get(RUN), worker.offer.labels.get(RUN))
-        return before.endpoint == worker.endpoint and runs[0] == runs[1]
+    def is_still(self, offer: Offer, worker: Worker | None) -> bool:
+        """Return whether *offer* is of the same run of the same gateway, and *worker* not at another endpoint."""
+        runs = (self.offer.labels.get(RUN), offer.labels.get(RUN))
+        moved = worker is not None and self.worker is not None and worker.endpoint != self.worker.endpoint
+        return runs[0] == runs[1] and not moved
 
-    def stir(self, left_at: float | None) -> None:
-        self.left_at = left_at
+    def stir(self) -> None:
         self.news.set()
         self.news = anyio.Event()
 
@@ -94,73 +110,114 @@ class Peers:
         self._leave = leave
         self._me = me
         self._linger = linger_seconds
-        self._peers: dict[_Key, _Peer] = {}
+        self._used: Used = _not_used
+        self._peers: dict[Key, _Peer] = {}
 
     def __repr__(self) -> str:
         return f"<Peers {len(self._peers)} known>"
 
-    async def follow(self, crews: AsyncIterator[tuple[Worker, ...]]) -> None:
-        """Do so as *crews* says, until cancelled."""
+    async def follow(
+        self,
+        crews: AsyncIterator[tuple[Worker, ...]],
+        announced: Callable[[], tuple[Offer, ...]] = tuple,
+        used: Used = _not_used,
+    ) -> None:
+        """Do so as *crews* says, until cancelled.
+
+        *announced* returns who is offered and no path held to, and *used* has one held while somebody asks.
+        """
+        self._used = used
         async with background() as tasks:
             async for crew in crews:
-                self._take(crew, tasks)
+                found: dict[Key, tuple[Offer, Worker | None]] = {offer.key: (offer, None) for offer in announced()}
+                found |= {worker.offer.key: (worker.offer, worker) for worker in crew}
+                self._take({key: each for key, each in found.items() if key[0] != self._me}, tasks)
 
-    def _take(self, crew: tuple[Worker, ...], tasks: TaskGroup) -> None:
-        standing = {worker.offer.key: worker for worker in crew if worker.offer.node != self._me}
+    def _take(self, found: Mapping[Key, tuple[Offer, Worker | None]], tasks: TaskGroup) -> None:
         for key, peer in self._peers.items():
-            if key not in standing and peer.left_at is None:
-                peer.stir(left_at=anyio.current_time())
-        for key, worker in standing.items():
-            peer = self._peers.get(key)
-            if peer is not None and peer.is_still(worker):
-                if peer.left_at is not None:
-                    peer.stir(left_at=None)
+            if key not in found and peer.left_at is None:
+                peer.left_at = anyio.current_time()
+                peer.stir()
+        for key, (offer, worker) in found.items():
+            before = self._peers.get(key)
+            if before is not None and before.is_still(offer, worker):
+                if (before.offer, before.worker, before.left_at) != (offer, worker, None):
+                    before.offer, before.worker, before.left_at = offer, worker, None
+                    before.stir()
                 continue
-            if peer is not None:
-                peer.scope.cancel()
-            before, self._peers[key] = peer, _Peer(worker)
+            if before is not None:
+                before.scope.cancel()
+            self._peers[key] = _Peer(offer, worker)
             tasks.start_soon(self._follow_one, key, self._peers[key], before)
 
-    async def _follow_one(self, key: _Key, peer: _Peer, before: _Peer | None) -> None:
+    async def _follow_one(self, key: Key, peer: _Peer, before: _Peer | None) -> None:
         """Hold *peer* open once the one *before* it, which had its name, has ended."""
         if before is not None:
             await before.ended.wait()
         try:
-            await self._hold(peer)
+            with peer.scope:
+                await self._hold(peer)
         finally:
             peer.ended.set()
             if self._peers.get(key) is peer:
                 del self._peers[key]
 
     async def _hold(self, peer: _Peer) -> None:
-        offer = peer.worker.offer
-        log = structlog.get_logger("swarmgate.peers").bind(node=offer.node, offer=offer.name)
-        pause = 1.0
-        with peer.scope:
+        log = structlog.get_logger("swarmgate.peers").bind(node=peer.offer.node, offer=peer.offer.name)
+        distant = Distant(peer.offer, partial(self._used, peer.offer.key))
+        async with AsyncExitStack() as stack:
+            name = ""
+
+            def enter() -> None:
+                nonlocal name
+                if not name:
+                    name = self._enter(peer.offer.name, distant)
+                    stack.callback(log.info, "peers.left")
+                    stack.callback(self._leave, name)
+                    log.info("peers.joined", endpoint=str(peer.worker.endpoint) if peer.worker else "")
+
+            stack.callback(distant.lose, "it is there no longer")
+            pause = 1.0
             while True:
                 try:
-                    async with self._open(peer.worker) as backend:
-                        name = self._enter(offer.name, backend)
-                        log.info("peers.joined", endpoint=str(peer.worker.endpoint))
-                        try:
-                            await self._until_gone(peer)
-                        finally:
-                            self._leave(name)
-                            log.info("peers.left")
-                    break
+                    if peer.worker is None:
+                        enter()
+                        await self._rest(peer, distant)
+                    else:
+                        async with self._open(peer.worker) as backend:
+                            await self._use(peer, distant, backend, enter)
+                    if peer.left_at is not None:
+                        return
+                    continue
                 except SwarmgateError as error:
                     log.warning("peers.failed", reason=str(error), seconds=pause)
+                    distant.lose(str(error))
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _until_gone(self, peer: _Peer) -> None:
-        """Wait until the offer has been gone for long enough."""
-        while True:
-            news, left_at = peer.news, peer.left_at
-            if left_at is None:
-                await news.wait()
-                continue
-            with anyio.move_on_after(left_at + self._linger - anyio.current_time()):
-                await news.wait()
-                continue
-            return
+    async def _rest(self, peer: _Peer, distant: Distant) -> None:
+        """Wait until a path to *peer* is held, or its offer has been gone for long enough."""
+        distant.rest()
+        while peer.worker is None:
+            if peer.left_at is not None:
+                distant.lose("it cannot be reached, or is offered no longer")
+            if not await self._news(peer, distant):
+                return
+
+    async def _use(self, peer: _Peer, distant: Distant, backend: Backend, enter: Callable[[], None]) -> None:
+        """Let *backend* answer until no path to *peer* is held any more, or its offer has been gone for long enough."""
+        with distant.answering_by(backend):
+            enter()
+            while peer.worker is not None:
+                if not await self._news(peer, distant):
+                    return
+
+    async def _news(self, peer: _Peer, distant: Distant) -> bool:
+        """Wait until something has changed; return whether it may still be of use."""
+        news = peer.news
+        until = math.inf if peer.left_at is None else peer.left_at + self._linger
+        with anyio.move_on_after(until - anyio.current_time()):
+            await news.wait()
+            distant.announce(peer.offer)
+            return True
+        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskGroup
@@ -13,7 +13,8 @@ from swarmgate.background import background
 from swarmgate.contracts import Transport
 from swarmgate.errors import Unreachable, WireError
 from swarmgate.eyeballs import HEAD_START, Race, Ranking
-from swarmgate.nouns import Endpoint, Offer, Way
+from swarmgate.nouns import Endpoint, Offer, Way, Worker
+from swarmgate.roster import Member, Standing
 from swarmgate.swarm.peerids import public_key_of
 
 
@@ -29,6 +30,52 @@ class Reached:
     def way(self) -> Way | None:
         """Return how it goes at the moment, None if its transport does not say."""
         return next((way for way in self.transport.ways() if way.address == self.address), None)
+
+    @property
+    def kind(self) -> str:
+        """Return whether it goes directly or is relayed, empty if nobody knows."""
+        return self.way.kind if self.way else ""
+
+    def __str__(self) -> str:
+        """Return how it goes, for people."""
+        return f"{self.address} ({self.kind or 'nobody knows which way'})"
+
+
+@dataclass(eq=False, slots=True)
+class Path:
+    """The way to one offer; there is a *worker* while it can be used, which counts from *ready_at* on.
+
+    *displaced* says why it was given up for another way to the same worker, *announced* that nothing was held at first.
+    """
+
+    offer: Offer
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    standing: Standing = "announced"
+    announced: bool = False
+    reason: str = ""
+    reached: Reached | None = None
+    worker: Worker | None = None
+    using: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    displaced: str = ""
+    joined_at: float = 0.0
+    ready_at: float = 0.0
+    retry_at: float | None = None
+    left_at: float | None = None
+
+    def member(self, now: float) -> Member:
+        """Return who offers it, as seen at the time *now*."""
+        seen = 0.0 if self.worker is not None else None if self.left_at is None else now - self.left_at
+        return Member(
+            offer=self.offer,
+            standing=self.standing,
+            reason=self.reason,
+            endpoint=self.worker.endpoint if self.worker else None,
+            labels=self.worker.offer.labels if self.worker else self.offer.labels,
+            retry_seconds=None if self.retry_at is None else max(self.retry_at - now, 0.0),
+            address=self.reached.address if self.reached else "",
+            way=self.reached.way if self.reached else None,
+            seen_seconds=seen,
+        )
 
 
 #: Schemes of transports that anybody on the way can read, and pretend to be the far end of.  They are for addresses

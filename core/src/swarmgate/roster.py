@@ -7,8 +7,9 @@ from typing import Literal
 from swarmgate.nouns import Endpoint, Health, Node, NodeId, Offer, Way, Word
 from swarmgate.split import Placement, SplitPlan
 
-#: Nobody has answered yet; can be used; cannot, and the member's *reason* says why; is offered no more.
-Standing = Literal["reaching", "usable", "left_out", "gone"]
+#: Nobody has answered yet; can be used; cannot, and the member's *reason* says why; is offered no more; is
+#: known by what it announces, and reached when somebody has use for it.
+Standing = Literal["reaching", "usable", "left_out", "gone", "announced"]
 #: Answers; is being loaded; cannot be loaded now, or ever, and *waiting* says why; finishes its last answers; is not
 #: loaded because somebody wanted it so.
 ModelState = Literal["loaded", "loading", "waiting", "failed", "unloading", "unloaded"]
@@ -58,7 +59,7 @@ class Answering(Word, frozen=True):
 
     *breaker* is ``closed`` while it does well, ``open`` while it is left alone for failing, for *retry_seconds*
     yet, and ``half_open`` while it is tried again.  *slots* are the answers it writes at once, *written* the tokens
-    it has written for this gateway so far.
+    it has written for this gateway so far.  *asleep* says that no path to it is held until somebody asks.
     """
 
     backend: str
@@ -71,6 +72,7 @@ class Answering(Word, frozen=True):
     in_flight: int = 0
     slots: int = 0
     written: int = 0
+    asleep: bool = False
 
 
 class Swarm(Word, frozen=True):

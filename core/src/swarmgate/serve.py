@@ -92,14 +92,27 @@ async def run_until(
                     announce(Warned(_open_to_all(settings.listen)))
                 tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)
                 tasks.start_soon(mind_token, settings, assembly.identity.ticket, announce)
-                async with offered(assembly, way_in, _RELEASE) as offer:
-                    door.drained = partial(follow_drain, assembly, offer)
-                    if assembly.hosting is not None:
-                        assembly.hosting.changed = door.drained
-                    await anext(wishes)
-                    announce(Stopping(answers=door.working, seconds=settings.drain_seconds))
-                    if offer is not None:
-                        await offer.withdraw()
+                stopping, entered = anyio.Event(), anyio.Event()
+                with anyio.CancelScope() as entering:
+
+                    async def hear() -> None:
+                        await anext(wishes)
+                        announce(Stopping(answers=door.working, seconds=settings.drain_seconds))
+                        stopping.set()
+                        if not entered.is_set():  # a transport may need minutes, where many start on one machine
+                            entering.cancel()
+
+                    tasks.start_soon(hear)
+                    async with offered(assembly, way_in, _RELEASE) as offer:
+                        entered.set()
+                        door.drained = partial(follow_drain, assembly, offer)
+                        if assembly.hosting is not None:
+                            assembly.hosting.changed = door.drained
+                        await stopping.wait()
+                        if offer is not None:
+                            await offer.withdraw()
+                        await _close(door, server, wishes, settings.drain_seconds)
+                if not entered.is_set():
                     await _close(door, server, wishes, settings.drain_seconds)
     finally:
         gc.unfreeze()

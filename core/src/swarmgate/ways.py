@@ -6,7 +6,7 @@ computes last; none means here.  Paths make circles visible before anybody walks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from swarmgate.errors import LoopDetected
 from swarmgate.nouns import NodeId
@@ -14,6 +14,8 @@ from swarmgate.passage import Passage
 from swarmgate.places import Place, ready
 
 Path = tuple[NodeId, ...]
+#: The label of a model at a gateway to which no path is held: one would have to be opened.
+ASLEEP = "asleep"
 _HERE: Path = ()
 
 
@@ -58,6 +60,16 @@ def preferred(places: Iterable[Place], *, relayed: bool = False) -> tuple[Place,
             best[origin] = min(best.get(origin, (length, number)), (length, number))
     chosen = {number for _, number in best.values()}
     return tuple(place for number, place in enumerate(able) if number in chosen)
+
+
+def left_asleep(places: Mapping[str, Place], in_flight: Callable[[str], int]) -> tuple[str, ...]:
+    """Return which of *places* not to wake: those asleep, while another has a free slot; *in_flight* says what it does.
+
+    So idle gateways are left alone by those who have enough without them, and many requests wake one after another.
+    """
+    asleep = tuple(name for name, place in places.items() if ASLEEP in place.card.labels)
+    awake = places.keys() - set(asleep)
+    return asleep if any(in_flight(name) < max(places[name].card.slots, 1) for name in awake) else ()
 
 
 def replicas(places: Iterable[Place]) -> int:

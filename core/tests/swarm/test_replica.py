@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from swarmgate.errors import WireError
 from swarmgate.nouns import GATEWAY, LLAMA_RPC, NodeId, Offer, Service
-from swarmgate.swarm.entries import Entry, sign_entry
+from swarmgate.swarm.entries import Entry, Heard, open_entry, sign_entry
 from swarmgate.swarm.gossip import Aged, Digest, Spread, read, write
 from swarmgate.swarm.membership import Membership
 from swarmgate.swarm.replica import MOST_OF_ONE, Received, Replica
@@ -217,3 +217,22 @@ def test_node_ids_are_those_of_the_swarm() -> None:
     assert A.id != B.id
     assert A.examine(B.certificate).id == B.id
     assert NodeId(A.id).startswith("12D3KooW")
+
+
+def test_what_stands_is_not_examined_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bytes were found genuine before; they count as old, until they are out of the book."""
+    a, b = Replica(A), Replica(B)
+    message = a.post(offer_of(A), 0.0)
+    b.receive(message, 0.0, direct=False)
+    examined: list[bytes] = []
+
+    def examine(_membership: Membership, data: bytes) -> Heard:
+        examined.append(data)
+        return open_entry(B, data)
+
+    monkeypatch.setattr("swarmgate.swarm.replica.open_entry", examine)
+    b.receive(message, 1.0, direct=False)
+    assert (examined, b.counts["old"]) == ([], 1)
+    b.banish(A.id)
+    b.receive(message, 2.0, direct=False)
+    assert len(examined) == 1

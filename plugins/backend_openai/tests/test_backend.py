@@ -298,3 +298,13 @@ async def test_a_gateway_that_stops_pinging_is_given_up(monkeypatch: pytest.Monk
             with anyio.fail_after(10), pytest.raises(Hung, match=r"fell silent .* within 0\.2 s"):
                 await write(backend, a_request())
     assert node.looks == 0
+
+
+async def test_one_that_is_said_to_have_news_is_looked_at_at_once() -> None:
+    """However long the next look would be away."""
+    with a_node(well) as node:
+        async with open_backend(OpenAIOptions(url=node.url, refresh_seconds=600), a_named_node()) as backend:
+            backend.looked = anyio.Event()
+            backend.look_again()
+            with anyio.fail_after(10):
+                await backend.looked.wait()

@@ -66,6 +66,9 @@ class Settings(Options, frozen=True):
     token_file: Annotated[str, PATH] | None = None
     #: Whether gateways that are offered, by whatever discovery, answer requests too.
     federated: bool = False
+    #: To how many other gateways a path is held though nobody asks for them; of more, some are drawn, which changes
+    #: with time, and the others are reached when somebody does.
+    held_gateways: Annotated[int, Meta(ge=1)] = 8
     #: The backend part that asks other gateways.
     peer_backend: Annotated[str, Meta(min_length=1)] = "openai"
     #: A file whose one line is the API key that other gateways (those offered, and --node) are shown.

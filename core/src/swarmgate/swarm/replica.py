@@ -63,6 +63,8 @@ class Replica:
         self._book: dict[bytes, Standing] = {}
         #: Up to which version a key has been seen, and until when that is remembered.
         self._seen: dict[bytes, tuple[int, float]] = {}
+        #: Entries as they were written that stand in the book: what comes again need not be examined again.
+        self._standing: set[bytes] = set()
         self.counts: Counter[str] = Counter()
 
     def __repr__(self) -> str:
@@ -138,7 +140,7 @@ class Replica:
     def lapse(self, now: float) -> None:
         """Forget what stands no longer at *now*."""
         for key in [key for key, each in self._book.items() if each.until <= now]:
-            del self._book[key]
+            self._take_out(key)
         for key in [key for key, (_, until) in self._seen.items() if until <= now and key not in self._book]:
             del self._seen[key]
 
@@ -150,7 +152,7 @@ class Replica:
             if each.heard.peer.id == peer and each.heard.entry.kind != "revoke"
         ]
         for key, _ in gone:
-            del self._book[key]
+            self._take_out(key)
         return tuple(offer for _, offer in gone if offer is not None)
 
     def _say(self, entry: Entry, now: float) -> bytes:
@@ -166,6 +168,9 @@ class Replica:
     def _hear(self, entries: Iterable[Aged], now: float, *, direct: bool) -> Received:
         news: list[tuple[Heard, float]] = []
         for aged in entries:
+            if aged.data in self._standing:
+                self.counts["old"] += 1
+                continue
             try:
                 heard = open_entry(self._membership, aged.data)
             except WireError:
@@ -193,12 +198,19 @@ class Replica:
         if key not in self._book and self._is_full(heard, now):
             self.counts["crowded"] += 1
             return None
+        self._take_out(key)
         self._book[key] = Standing(heard, now + stands)
+        self._standing.add(heard.data)
         # a copy that was held back may come later by as much as the entry could stand, and must not count then
         self._seen.pop(key, None)
         self._seen[key] = (version(entry), now + stands + REMEMBERED)
         self._forget()
         return stands
+
+    def _take_out(self, key: bytes) -> None:
+        gone = self._book.pop(key, None)
+        if gone is not None:
+            self._standing.discard(gone.heard.data)
 
     def _forget(self) -> None:
         """Forget the oldest of what does not stand any more, if too much is remembered."""

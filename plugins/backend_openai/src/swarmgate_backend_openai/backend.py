@@ -93,6 +93,10 @@ class OpenAIBackend:
         """Return whether the last look was a good one."""
         return self._standing.health()
 
+    def look_again(self) -> None:
+        """Look soon: it is said to have something else now."""
+        self._due.set()
+
     async def load(self, plan: SplitPlan) -> None:
         """Do nothing: what there is to load is loaded elsewhere."""
         await anyio.lowlevel.checkpoint()

@@ -20,6 +20,9 @@ from swarmgate_transport_libp2p.sidecar import Sidecar
 
 #: The most messages that wait to be read; of more, the oldest are dropped, and comparing finds what was in them.
 _MOST_WAITING = 1024
+#: Who has just come passes on nothing that it was told alone, for so many seconds: it is told the whole book, which all
+#: others have.  Of halves that find each other neither has just come.
+_NEWCOMER_SECONDS = 15.0
 
 
 class _Message(NamedTuple):
@@ -49,6 +52,7 @@ class GossipLedger:
         self._replica = Replica(self._membership)
         self._waiting: deque[_Message] = deque(maxlen=_MOST_WAITING)
         self._banished: deque[Offer] = deque()
+        self._came_at = clock()
         self._news = anyio.Event()
         self._log = structlog.get_logger("swarmgate.p2p")
 
@@ -143,7 +147,7 @@ class GossipLedger:
                     await self._enter(heard, stands)
                 for reply in received.replies if peer else ():
                     self._sidecar.say(peer, "sync", reply)
-                for message in received.spread:
+                for message in received.spread if self._clock() - self._came_at >= _NEWCOMER_SECONDS else ():
                     self._sidecar.publish(message)
                 await anyio.lowlevel.checkpoint()  # much may wait, and others, too
 

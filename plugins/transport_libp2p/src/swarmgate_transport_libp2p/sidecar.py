@@ -60,8 +60,9 @@ from swarmgate_transport_libp2p.messages import (
 from swarmgate_transport_libp2p.options import HostOptions, severity
 from swarmgate_transport_libp2p.standing import Held, Standing
 
-#: How long a fresh child may take to listen, in seconds; importing libp2p takes three, and more on a busy machine.
-_START_SECONDS = 45.0
+#: How long a fresh child may take to listen, in seconds.  Importing libp2p takes three of one core, which fifty members
+#: that start on a machine of two have after minutes; who is given up before is not offered to anybody.
+_START_SECONDS = 600.0
 #: How long the child may take to note what is exposed, in seconds.
 _NOTED_SECONDS = 2.0
 _ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import trio
 import trio.testing
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
 from swarmgate.api import NodeId
 from swarmgate.testing import FakeClock, a_swarm
 from swarmgate_transport_libp2p.child.dht import Seeker, key_of
@@ -55,8 +58,13 @@ class Dht:
     def get_routing_table_size(self) -> int:
         return 1
 
+    async def add_peer(self, _peer: ID, *, skip_server_mode_check: bool) -> None:
+        assert skip_server_mode_check
 
-def seek(records: Records, seconds: float) -> tuple[list[tuple[str, list[str]]], list[str], FakeClock, list[str]]:
+
+def seek(
+    records: Records, seconds: float, *, sated: bool = False, comers: int = 0
+) -> tuple[list[tuple[str, list[str]]], list[str], FakeClock, list[str]]:
     """Seek for so many seconds of virtual time, from the begin of an hour on; return what came of it."""
     clock, found, complaints = FakeClock(3600.0 * 500_000), list[tuple[str, list[str]]](), list[str]()
     (member,) = a_swarm("owner")
@@ -69,6 +77,8 @@ def seek(records: Records, seconds: float) -> tuple[list[tuple[str, list[str]]],
             member,
             found=lambda peer, where: found.append((NodeId(peer), where)),
             told=lambda _level, _event, **facts: complaints.extend([facts["reason"]] if "reason" in facts else ()),
+            sated=lambda: sated,
+            dice=random.Random(1),
         )
         seeker._dht = Dht(records)
         begun = clock.now
@@ -81,7 +91,11 @@ def seek(records: Records, seconds: float) -> tuple[list[tuple[str, list[str]]],
         async with trio.open_nursery() as tasks:
             tasks.start_soon(tick)
             tasks.start_soon(seeker._seek)
-            await trio.sleep(seconds)
+            for number in range(comers):
+                await trio.sleep(seconds / comers)
+                await seeker.met(NodeId(str(ID.from_pubkey(create_new_key_pair(bytes([number]) * 32).public_key))))
+            if not comers:
+                await trio.sleep(seconds)
             tasks.cancel_scope.cancel()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
@@ -127,3 +141,12 @@ def test_a_failure_is_told_and_tried_again() -> None:
     found, _, _, complaints = seek(records, 20.0)
     assert complaints == ["nobody answers"] * 3
     assert found
+
+
+def test_who_comes_is_a_reason_to_look_only_for_who_knows_few() -> None:
+    """Each of many that come together would else have all the others ask one another for each of them."""
+    few, many = Records(), Records()
+    seek(few, 100.0, comers=20)
+    seek(many, 100.0, comers=20, sated=True)
+    assert len(few.asked) > 20
+    assert len(many.asked) == 2  # both names, once

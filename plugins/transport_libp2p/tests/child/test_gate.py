@@ -4,18 +4,22 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import msgspec
 import pytest
+import trio
 from libp2p_nodes import PATIENCE, contact, sidecars, until
 from structlog.testing import capture_logs
 from swarmgate.api import GATEWAY, Unreachable
 from swarmgate.testing import a_swarm
 from swarmgate.testing.streams import an_echo, converse
+from swarmgate_transport_libp2p.child import hello
 from swarmgate_transport_libp2p.child.gate import IDENTIFY_PATIENCE as IDENTIFY_SECONDS
 from swarmgate_transport_libp2p.child.gate import PATIENCE as HELLO_SECONDS
+from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.sidecar import Sidecar
 from swarmgate_transport_libp2p.transport import P2pTransport
 
@@ -134,3 +138,37 @@ async def test_a_silent_peer_is_noticed_within_five_seconds(tmp_path: Path) -> N
         finally:
             os.kill(other.child.pid, signal.SIGCONT)
         await until(lambda: other.membership.id in one.connected)
+
+
+def test_who_ends_while_it_shows_itself_is_no_member_that_is_connected() -> None:
+    """Its certificate is good, and nothing leads to it: it may be dialled again."""
+    (member,) = a_swarm("owner")
+    connections: list[Any] = []
+    network = SimpleNamespace(
+        common_stream_handler=None,
+        notify_connected=None,
+        notify_disconnected=None,
+        set_stream_handler=lambda _handler: None,
+        get_connections=lambda _peer: connections,
+    )
+    host = SimpleNamespace(get_network=lambda: network, set_stream_handler=lambda _protocol, _handler: None)
+    met: list[str] = []
+
+    async def main() -> None:
+        async with trio.open_nursery() as tasks:
+            gate = Gate(
+                host,
+                member,
+                tasks,
+                met=lambda peer, _connection: met.append(peer),
+                parted=lambda _peer: None,
+                told=lambda *_what, **_facts: None,
+            )
+            gate.members[member.id] = hello.Shown(member.certificate)
+            assert not gate.is_connected(member.id)
+            gone = SimpleNamespace(is_closed=True, muxed_conn=SimpleNamespace(peer_id=member.id))
+            await gate._admit(gone)
+            assert (gate.members, met) == ({}, [])
+            tasks.cancel_scope.cancel()
+
+    trio.run(main)

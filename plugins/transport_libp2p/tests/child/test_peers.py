@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
 import pytest
+import trio
+import trio.testing
 from libp2p_nodes import PATIENCE, contact, sidecars, until
-from swarmgate.api import GATEWAY, Unreachable
+from swarmgate.api import GATEWAY, NodeId, Revocations, Unreachable
 from swarmgate.testing import a_swarm
 from swarmgate.testing.streams import a_closed_port, an_echo, converse
 from swarmgate_transport_libp2p.addresses import Address, read, write
+from swarmgate_transport_libp2p.child.peers import Peers
+from swarmgate_transport_libp2p.child.redial import MOST_HELD, SETTLED
 from swarmgate_transport_libp2p.transport import P2pTransport
 
 pytestmark = pytest.mark.swarm
@@ -72,3 +78,59 @@ async def test_limits_hold(tmp_path: Path) -> None:
         others[4].know(full.membership.id, where)
         await anyio.sleep(2.0)  # in which it tries
         assert full.connected == {each.membership.id for each in others[:4]}
+
+
+class Connection:
+    """A connection with streams of these protocols."""
+
+    def __init__(self, *protocols: str) -> None:
+        self.protocols = protocols
+
+    def get_streams(self) -> list[Any]:
+        return [SimpleNamespace(get_protocol=lambda protocol=protocol: protocol) for protocol in self.protocols]
+
+
+def test_whom_nobody_uses_is_let_go() -> None:
+    """Of more than do any good: pubsub's streams keep no connection, a tunnel's does, and so does a hello under way."""
+    held = {f"p{number}": Connection("/meshsub/1.1.0", "/meshsub/1.1.0") for number in range(MOST_HELD + 5)}
+    held |= {"tunnel": Connection("/meshsub/1.1.0", "/swarmgate/tunnel/1"), "comes": Connection("")}
+    banished: list[str] = []
+    gate = SimpleNamespace(connections=lambda peer: [held[peer]], banish=banished.append)
+    host = SimpleNamespace(get_network=SimpleNamespace, get_id=lambda: "me")
+
+    async def main() -> None:
+        async with trio.open_nursery() as tasks:
+            relaying = SimpleNamespace(serves=False, relays={})
+            peers = Peers(host, cast("Any", gate), cast("Any", relaying), Revocations(()), tasks)
+            peers.redial.bounded = True
+            for peer in held:
+                peers.redial.met(peer, "", trio.current_time())
+            await trio.sleep(SETTLED + 10)
+            tasks.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert len(set(banished)) >= 7
+    assert not {"tunnel", "comes"} & set(banished)
+
+
+def test_who_is_gone_at_once_is_dialled_again() -> None:
+    """A connection that ended while it was made counts as none: else the peer would pass for connected for ever."""
+    asked: list[float] = []
+
+    def is_connected(_peer: str) -> bool:
+        asked.append(trio.current_time())
+        return len(asked) % 2 == 1  # while it is waited for, and no more a moment later
+
+    gate = SimpleNamespace(is_connected=is_connected)
+    host = SimpleNamespace(get_network=SimpleNamespace, get_id=lambda: "me")
+
+    async def main() -> None:
+        async with trio.open_nursery() as tasks:
+            relaying = SimpleNamespace(serves=True, relays={})
+            peers = Peers(host, cast("Any", gate), cast("Any", relaying), Revocations(()), tasks)
+            peers.know(NodeId("p"), ["/ip4/10.0.0.5/tcp/1"])
+            await trio.sleep(10)
+            tasks.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert len(asked) >= 2 * 4  # after 0, 0.5, 1.5 and 3.5 seconds

@@ -227,3 +227,21 @@ async def test_leaving_closes_every_connection(mended: Opens, ends: Any) -> None
             await server.close()
             left.set()
         assert trio.current_time() - began < 4
+
+
+@pytest.mark.usefixtures("_libp2p")
+async def test_where_we_are_is_not_found_out_for_each_who_asks(mended: Opens) -> None:
+    """The DHT asks with each message; after a few seconds it is found out anew."""
+    asked: list[list[str]] = []
+
+    def announce(listening: list[str]) -> list[str]:
+        asked.append(listening)
+        return [f"/dns4/gate{len(asked)}.example/tcp/4001"]
+
+    async with mended(announce=announce) as host:
+        first = host.get_addrs()
+        before = len(asked)
+        assert host.get_addrs() == first
+        assert len(asked) == before
+        host._here = host._here[0], host._here[1] - 10, host._here[2]
+        assert host.get_addrs() != first

@@ -30,7 +30,8 @@ class MemberDocument(Struct, kw_only=True):
     """One that offers something.  *reason* says why it is left out, *retry_seconds* when it is tried again.
 
     *found* are the parts by which it was found, *way* is there while it is reached, *seen_seconds* is how long ago it
-    could last be used: 0 while it can.  What is not known is left out.
+    could last be used: 0 while it can.  One that is ``announced`` is reached when somebody has use for it.  What is not
+    known is left out.
     """
 
     name: str

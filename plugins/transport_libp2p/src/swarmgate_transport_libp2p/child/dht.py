@@ -7,6 +7,7 @@ only the hello says whether it is a member.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from swarmgate_transport_libp2p.child import wires
 
 #: How long between two looks, in seconds: at first, while nobody has been found, and when all is calm.
 _FIRST, _CALM = 1.0, 60.0
+#: And while enough are connected, so that nobody has to be found: only for those who know nobody.
+_SATED = 300.0
 #: How often the names are provided again, in seconds; a record that nobody renews goes away in a day or two.
 _PROVIDED = 600.0
 _MOST_FOUND = 128
@@ -27,7 +30,11 @@ _SHA256 = b"\x12\x20"
 
 
 class Seeker:
-    """Provides and looks for the swarm's names, with whoever is connected; *found* is called with who was found."""
+    """Provides and looks for the swarm's names, with whoever is connected; *found* is called with who was found.
+
+    *sated* says whether enough are connected: then nobody who comes is a reason to look again, or many that come at the
+    same time would all ask one another for each that comes.
+    """
 
     def __init__(
         self,
@@ -36,8 +43,11 @@ class Seeker:
         *,
         found: Callable[[NodeId, list[str]], None],
         told: Callable[..., None],
+        sated: Callable[[], bool] = lambda: False,
+        dice: random.Random | None = None,
     ) -> None:
         self._host, self._membership, self._found, self._told = host, membership, found, told
+        self._sated, self._dice = sated, dice or random.Random()  # noqa: S311  # no secret
         self._news = trio.Event()
         self._dht: Any = None
 
@@ -50,7 +60,8 @@ class Seeker:
 
         if self._dht is not None:
             await self._dht.add_peer(ID.from_base58(peer), skip_server_mode_check=True)
-            self._news.set()
+            if not self._sated():
+                self._news.set()
 
     async def run(self, connected: Callable[[], list[NodeId]]) -> None:
         """Seek until cancelled; *connected* tells who is already."""
@@ -78,9 +89,10 @@ class Seeker:
             for key in [key for key in provided if key not in keys]:
                 del provided[key]
                 self._dht.provider_store.providing_keys.discard(key)  # else the library renews it for ever
-            with trio.move_on_after(pause):
+            with trio.move_on_after(_SATED if self._sated() else pause) as patience:
                 await self._news.wait()
-                await trio.sleep(_FIRST)  # several come together at the start
+            if not patience.cancelled_caught:
+                await trio.sleep(_FIRST * (1 + self._dice.random()))  # several come together at the start
                 pause = _FIRST
             pause = min(pause * 2, _CALM)
 

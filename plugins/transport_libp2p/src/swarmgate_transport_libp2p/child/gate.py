@@ -83,7 +83,7 @@ class Gate:
 
     def is_connected(self, peer: NodeId) -> bool:
         """Return whether *peer* is connected and has shown to be a member."""
-        return peer in self.members
+        return peer in self.members and bool(self.connections(peer))
 
     def banish(self, peer: NodeId) -> None:
         """Close what *peer* has open."""
@@ -146,7 +146,11 @@ class Gate:
 
     async def _admit(self, connection: Any) -> None:
         peer = _peer_of(connection)
-        if connection.is_closed or peer not in self.members:
+        if connection.is_closed:  # it ended while it showed itself, before anybody had heard of it
+            if not self.connections(peer) and self.members.pop(peer, None) is not None:
+                self._shown.pop(peer, None)
+            return
+        if peer not in self.members:
             return
         self._admitted.add(connection)
         await self._notify_connected(connection)

@@ -15,7 +15,7 @@ from typing import Any
 
 import trio
 from libp2p.peer.id import ID
-from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, PROTOCOL_ID_V12, GossipSub
+from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
 from libp2p.tools.anyio_service import background_trio_service
 from swarmgate.api import Membership, NodeId, Unreachable, WireError
 
@@ -69,7 +69,8 @@ class Gossip:
     async def running(self) -> AsyncGenerator[None]:
         """Hold pubsub running; before any connection is made, as it hears of new ones alone."""
         router = GossipSub(
-            protocols=[PROTOCOL_ID_V12, PROTOCOL_ID_V11, PROTOCOL_ID],
+            # not 1.2: it tells all neighbours of each message that it need not be sent, and ours are short
+            protocols=[PROTOCOL_ID_V11, PROTOCOL_ID],
             degree=_DEGREE,
             degree_low=_LOW,
             degree_high=_HIGH,

@@ -16,6 +16,7 @@ from swarmgate_transport_libp2p.child.dht import Seeker
 from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.child.gossip import Gossip
 from swarmgate_transport_libp2p.child.peers import Peers, is_relayed
+from swarmgate_transport_libp2p.child.redial import DEGREE
 from swarmgate_transport_libp2p.child.relaying import Relaying
 from swarmgate_transport_libp2p.child.tunnels import Path, Tunnels
 from swarmgate_transport_libp2p.messages import (
@@ -121,6 +122,7 @@ class Node:
             case Expose() | Conceal() | Reach() | Leave():
                 self._do_for_tunnels(order)
             case Join():
+                self.peers.redial.bounded = True  # what is said gets round from now on, whoever is connected
                 await self.gossip.join()
             case Publish(data):
                 self.gossip.publish(data)
@@ -155,8 +157,13 @@ class Node:
 
     def _seek(self) -> None:
         if self._seeker is None:
-            self._seeker = Seeker(self._host, self._membership, found=self._found, told=self._told)
+            self._seeker = Seeker(
+                self._host, self._membership, found=self._found, told=self._told, sated=self._has_enough
+            )
             self._tasks.start_soon(self._seeker.run, lambda: list(self.gate.members))
+
+    def _has_enough(self) -> bool:
+        return self.peers.redial.bounded and len(self.gate.members) >= DEGREE
 
     async def _reach(self, order: Reach) -> None:
         peer = NodeId(order.peer)
@@ -187,9 +194,9 @@ class Node:
 
     def _met(self, peer: NodeId, connection: Any) -> None:
         shown = self.gate.members[peer]
+        self.relaying.met(peer, relays=shown.relays)
         address = self.peers.met(peer, connection)
         self.peers.know(peer, shown.addresses)
-        self.relaying.met(peer, relays=shown.relays)
         self._say(Met(peer, address, shown.addresses))
         if self._seeker is not None:
             self._tasks.start_soon(self._seeker.met, peer)

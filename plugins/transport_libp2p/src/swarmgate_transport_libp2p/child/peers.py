@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 import trio
 from swarmgate.api import NodeId, Revocations, Unreachable
 
@@ -13,6 +14,8 @@ from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.child.mended.dialing import in_order
 from swarmgate_transport_libp2p.child.redial import Redial
 from swarmgate_transport_libp2p.child.relaying import MOST_RELAYS, Relaying
+
+log = structlog.get_logger("swarmgate.libp2p")
 
 #: The next address is tried when the one before has failed, or after so long, in seconds (as RFC 8305 has it).
 _HEADSTART = 0.25
@@ -26,6 +29,10 @@ _DIRECT_AGAIN, _DIRECT_LONGEST = 5.0, 300.0
 _MOST_TRIED = 8
 #: The most peers dialled at once by ourselves.
 _MOST_DIALLED = 16
+#: How often it is looked whether more are connected than do any good, in seconds.
+_LET_GO = 5.0
+#: Streams by these protocols do not keep a connection: they are there as long as it is.
+_STANDING = ("/meshsub/", "/floodsub/")
 
 
 class Peers:
@@ -44,6 +51,8 @@ class Peers:
         self._news = trio.Event()
         self._network.dial_peer = self._dial_for_library
         tasks.start_soon(self._keep_dialling)
+        if not relaying.serves:  # whoever cannot be dialled is reached by the connections that a relay holds
+            tasks.start_soon(self._keep_few)
 
     def __repr__(self) -> str:
         return f"<Peers {self.redial}>"
@@ -60,6 +69,8 @@ class Peers:
         address = self._by.pop(peer, "") if dialled else ""
         self._reasons.pop(peer, None)
         self.redial.met(peer, address, trio.current_time())
+        if peer in self._relaying.relays:
+            self.redial.keep(peer)
         if is_relayed(connection):
             self._tasks.start_soon(self._seek_direct_way, peer)
         return address
@@ -170,6 +181,8 @@ class Peers:
         """Connect for the library's own parts, such as the DHT, in the same way as for all others."""
         from libp2p.network.exceptions import SwarmException
 
+        if self.redial.is_sated and not self._gate.is_connected(NodeId(str(peer_id))):
+            raise SwarmException("enough others are connected")  # the DHT would dial the closest for each question
         if self.redial.rests(str(peer_id), trio.current_time()):
             raise SwarmException("it did not answer a moment ago")  # the DHT would try it for each of its questions
         try:
@@ -196,11 +209,27 @@ class Peers:
         try:
             async with limit:
                 await self.connect(peer)
-        except Unreachable:
+        except Unreachable as error:
+            reason = str(error)
+        else:
+            reason = "" if self._gate.is_connected(peer) else "it was gone at once"
+        if reason:
+            log.debug("peers.not_reached", peer=peer, reason=reason)
             self.redial.failed(peer, trio.current_time())
             self._stir()
         else:
             self.redial.met(peer, "", trio.current_time())
+
+    async def _keep_few(self) -> None:
+        """Let go of those of many that nobody uses, for ever."""
+        while True:
+            await trio.sleep(_LET_GO)
+            for peer in self.redial.surplus(trio.current_time(), self._is_idle):
+                self._gate.banish(NodeId(peer))
+
+    def _is_idle(self, peer: str) -> bool:
+        streams = [each for connection in self._gate.connections(NodeId(peer)) for each in connection.get_streams()]
+        return all(str(each.get_protocol() or "").startswith(_STANDING) for each in streams)
 
     def _stir(self) -> None:
         self._news.set()

@@ -6,6 +6,7 @@ protocols of the foyer, and learns no others' names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
@@ -38,6 +39,8 @@ Announce = Callable[[list[str]], Sequence[str]]
 #: Addresses of a peer that are kept, and for how many seconds.
 _KNOWN = 32
 _REMEMBERED = 24 * 3600
+#: For how many seconds it is taken for granted where we are: the DHT asks with each message.
+_FRESH = 5.0
 #: Seconds for closing every connection and listener.
 _PARTING = 3.0
 
@@ -63,6 +66,7 @@ class MendedHost(BasicHost):
         observe: bool,
         limits: Limits,
     ) -> None:
+        self._here: tuple[list[str], float, list[Multiaddr]] = ([], -math.inf, [])
         super().__init__(
             swarm,
             addrs_factory=announce,
@@ -73,6 +77,15 @@ class MendedHost(BasicHost):
         self._admits = admits
         self._foyer = frozenset(foyer)
         self._welcomes: list[Callable[[ID], None]] = []
+
+    def get_addrs(self) -> list[Multiaddr]:
+        """Return where others are told to dial us, as of a few seconds ago."""
+        listening = [str(each) for each in self.get_transport_addrs()]
+        known, since, here = self._here
+        if known != listening or trio.current_time() - since >= _FRESH:
+            here = super().get_addrs()
+            self._here = listening, trio.current_time(), here
+        return list(here)
 
     def admits(self, peer: ID) -> bool:
         """Whether *peer* may use more than the foyer."""

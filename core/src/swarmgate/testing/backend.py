@@ -39,7 +39,8 @@ _COLOURS = "red orange yellow green cyan blue indigo violet pink grey"
 class BackendContract(ResumingChecks, VectorChecks):
     """Runs a backend through its contract; the first card it shows is the one that is tried.
 
-    Greedy answers must repeat exactly.  ``resumes``, ``stops`` and ``names_models`` switch checks off.
+    Greedy answers must repeat exactly.  ``resumes``, ``stops``, ``counts_chats`` and ``names_models`` switch checks
+    off.
     """
 
     #: Whether stop strings are obeyed.
@@ -162,6 +163,7 @@ class BackendContract(ResumingChecks, VectorChecks):
             cut = await write(backend, self.request(card, stop=(stop,)))
             assert cut.text == whole[: whole.find(stop)]
             assert cut.finish == "stop"
+            assert cut.pieces[-1].stop in {stop, ""}, "expected the stop string that was met, or none"
 
     @pytest.mark.anyio
     async def test_leaving_early_frees_it(self) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -34,6 +34,7 @@ from swarmgate.api import (
     Unavailable,
     UnknownModel,
     Unreachable,
+    Unsupported,
     WireError,
     background,
     current_passage,
@@ -42,7 +43,7 @@ from swarmgate.api import (
 from swarmgate_backend_openai import OpenAIOptions
 from swarmgate_backend_openai.address import base_of, name_of
 from swarmgate_backend_openai.answering import AnswerReader
-from swarmgate_backend_openai.asking import EMBEDDINGS, question, vectors_wanted
+from swarmgate_backend_openai.asking import EMBEDDINGS, layout_wanted, question, vectors_wanted
 from swarmgate_backend_openai.client import Client, ConnectionLost, Stream, open_client
 from swarmgate_backend_openai.documents import read_text, read_tokens, read_vectors
 from swarmgate_backend_openai.listing import Choosing, cards, foretold, read_listing, wanted
@@ -122,8 +123,26 @@ class OpenAIBackend:
         return read_vectors(self._client.who, said, len(request.inputs))
 
     async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
-        """Have text cut there; llama-server and gateways can do that."""
+        """Have text or a chat cut there; llama-server and gateways can do that, and vLLM with chats."""
         card = self._card(request.model)
+        model = self._choosing.named_there(card.name)
+        if request.chat is None:
+            return await self._cut(card, request)
+        asked = layout_wanted(request.chat, model)
+        if not self._is_gateway:
+            try:
+                laid_out = read_text(self._client.who, await self._beside("/apply-template", card, asked))
+            except Unsupported:  # not llama-server: its /tokenize would say that a chat has no tokens
+                pass
+            else:
+                text = laid_out.decode("utf-8", "replace")
+                return await self._cut(card, TokenizeRequest(model=card.name, text=text, add_special=True))
+        tokens = read_tokens(self._client.who, await self._beside("/tokenize", card, asked), bare=True)
+        if not tokens:
+            raise Unsupported(f"{self._client.who} does not say how many tokens a chat has")
+        return tokens
+
+    async def _cut(self, card: ModelCard, request: TokenizeRequest) -> tuple[Token, ...]:
         body = {
             "model": self._choosing.named_there(card.name),
             "content": request.text,
@@ -131,12 +150,12 @@ class OpenAIBackend:
             "parse_special": request.special,
             "with_pieces": True,
         }
-        return read_tokens(self._client.who, await self._beside("/tokenize", card, body))
+        return read_tokens(self._client.who, await self._beside("/tokenize", card, msgspec.json.encode(body)))
 
     async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
         """Have tokens joined there; halves of characters at the ends are lost."""
         card = self._card(model)
-        body = {"model": self._choosing.named_there(card.name), "tokens": list(ids)}
+        body = msgspec.json.encode({"model": self._choosing.named_there(card.name), "tokens": list(ids)})
         return read_text(self._client.who, await self._beside("/detokenize", card, body))
 
     async def watch(self) -> None:
@@ -249,9 +268,9 @@ class OpenAIBackend:
         self._tell()
         self._due.set()
 
-    async def _beside(self, path: str, card: ModelCard, body: Mapping[str, object]) -> bytes:
+    async def _beside(self, path: str, card: ModelCard, body: bytes) -> bytes:
         with self._noticing(card):
-            return await self._client.post(path, msgspec.json.encode(body), self._headers(), seconds=self._first)
+            return await self._client.post(path, body, self._headers(), seconds=self._first)
 
     def _headers(self, request_id: str = "", session: str = "") -> dict[str, str]:
         headers = {"Content-Type": "application/json", **current_passage().onward(self._node.id)}

@@ -124,7 +124,7 @@ def test_nodes_are_shown_with_how_they_were_found_and_the_way_to_them() -> None:
 def status(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     command = [sys.executable, "-m", "swarmgate", "status", *words]
-    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=100, check=False)
 
 
 @pytest.mark.journey

@@ -11,7 +11,7 @@ import pytest
 from swarmgate.checks import Patient
 from swarmgate.doctor.case import Case, Running
 from swarmgate.doctor.clocks import ahead_by, checks, judged
-from swarmgate.http.wire.swarm import PeerDocument
+from swarmgate.http.wire.members import PeerDocument
 
 pytestmark = pytest.mark.anyio
 

@@ -19,9 +19,9 @@ _WORDS = ("one ", "two ", "thrée ", "four")
 class Node(socketserver.ThreadingTCPServer):
     """A server that lists *models* and otherwise does as *conduct* says; *asked* counts what it was asked.
 
-    *paths* are what that was.  What it tells of each model besides its name is *meta*, of itself as a gateway, if it
-    is one, *gateway*.  Looks whether it lives, counted in *looks*, wait until *lives* is set, as does the list; with
-    None they are answered as *conduct* says.
+    What it tells of each model besides its name is *meta*, of itself as a gateway, if it is one, *gateway*.  Looks
+    whether it lives, counted in *looks*, wait until *lives* is set, as does the list; with None they are answered as
+    *conduct* says.
     """
 
     allow_reuse_address = True
@@ -38,7 +38,6 @@ class Node(socketserver.ThreadingTCPServer):
         self.lives.set()
         self.left = threading.Event()
         self.bodies: list[dict[str, Any]] = []
-        self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
 
     @property
@@ -70,7 +69,6 @@ class _Visitor(socketserver.BaseRequestHandler):
                     node.conduct(node, connection, {})
                 return
             node.asked += 1
-            node.paths.append(path)
             node.headers.append(headers)
             node.bodies.append(json.loads(body))
             node.conduct(node, connection, node.bodies[-1])

@@ -10,7 +10,6 @@ import anyio
 import pytest
 from misbehaving import (
     Conduct,
-    Node,
     a_node,
     begin_stream,
     break_off,
@@ -24,22 +23,18 @@ from misbehaving import (
     hang,
     no_done,
     no_http,
-    send_document,
     trickle,
     well,
 )
 from structlog.testing import capture_logs
 from swarmgate.api import (
-    ChatPrompt,
     ConfigError,
     EngineError,
     Hung,
-    Message,
     NodeId,
     Passage,
     Resume,
     SwarmgateError,
-    TokenizeRequest,
     Unavailable,
     UnknownModel,
     Unreachable,
@@ -303,43 +298,3 @@ async def test_a_gateway_that_stops_pinging_is_given_up(monkeypatch: pytest.Monk
             with anyio.fail_after(10), pytest.raises(Hung, match=r"fell silent .* within 0\.2 s"):
                 await write(backend, a_request())
     assert node.looks == 0
-
-
-async def test_llama_server_lays_a_chat_out_first() -> None:
-    """It says how the model reads the chat, and cuts that text with what goes before it."""
-
-    def llama_server(node: Node, connection: Any, body: dict[str, Any]) -> None:
-        if node.paths[-1] == "/apply-template":
-            send_document(connection, {"prompt": f"<{body['messages'][0]['content']}>"})
-        else:
-            pieces = [{"id": number, "piece": letter} for number, letter in enumerate(body.get("content", ""))]
-            send_document(connection, {"tokens": pieces})
-
-    chat = ChatPrompt(messages=(Message(role="user", content="hi"),))
-    with a_node(llama_server) as node:
-        async with asking(node.url) as backend:
-            tokens = await backend.tokenize(TokenizeRequest(model="m", chat=chat))
-    assert b"".join(token.data for token in tokens) == b"<hi>"
-    assert node.paths == ["/apply-template", "/tokenize"]
-    assert (node.bodies[1]["content"], node.bodies[1]["add_special"]) == ("<hi>", True)
-
-
-@pytest.mark.parametrize(("tokens", "counted"), [([5, 6, 7], 3), ([], None)])
-async def test_vllm_cuts_a_chat_at_once(tokens: list[int], counted: int | None) -> None:
-    """It tells ids alone, and that is enough to count; a server that finds none in a chat has not understood."""
-
-    def vllm(node: Node, connection: Any, _: object) -> None:
-        if node.paths[-1] == "/apply-template":
-            send_document(connection, {"detail": "Not Found"}, "404 Not Found")
-        else:
-            send_document(connection, {"tokens": tokens, "count": len(tokens)})
-
-    request = TokenizeRequest(model="m", chat=ChatPrompt(messages=(Message(role="user", content="hi"),)))
-    with a_node(vllm) as node:
-        async with asking(node.url) as backend:
-            if counted is None:
-                with pytest.raises(Unsupported, match="does not say how many tokens a chat has"):
-                    await backend.tokenize(request)
-            else:
-                assert len(await backend.tokenize(request)) == counted
-    assert node.bodies[1]["messages"] == [{"role": "user", "content": "hi"}]

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,7 +35,6 @@ from swarmgate.api import (
     Unavailable,
     UnknownModel,
     Unreachable,
-    Unsupported,
     WireError,
     background,
     current_passage,
@@ -43,9 +43,10 @@ from swarmgate.api import (
 from swarmgate_backend_openai import OpenAIOptions
 from swarmgate_backend_openai.address import base_of, name_of
 from swarmgate_backend_openai.answering import AnswerReader
-from swarmgate_backend_openai.asking import EMBEDDINGS, layout_wanted, question, vectors_wanted
+from swarmgate_backend_openai.asking import EMBEDDINGS, question, vectors_wanted
 from swarmgate_backend_openai.client import Client, ConnectionLost, Stream, open_client
-from swarmgate_backend_openai.documents import read_text, read_tokens, read_vectors
+from swarmgate_backend_openai.cutting import cut
+from swarmgate_backend_openai.documents import read_text, read_vectors
 from swarmgate_backend_openai.listing import Choosing, cards, foretold, read_listing, wanted
 from swarmgate_backend_openai.liveness import Liveness, pinged
 from swarmgate_backend_openai.standing import Standing
@@ -126,37 +127,13 @@ class OpenAIBackend:
         """Have text or a chat cut there; llama-server and gateways can do that, and vLLM with chats."""
         card = self._card(request.model)
         model = self._choosing.named_there(card.name)
-        if request.chat is None:
-            return await self._cut(card, request)
-        asked = layout_wanted(request.chat, model)
-        if not self._is_gateway:
-            try:
-                laid_out = read_text(self._client.who, await self._beside("/apply-template", card, asked))
-            except Unsupported:  # not llama-server: its /tokenize would say that a chat has no tokens
-                pass
-            else:
-                text = laid_out.decode("utf-8", "replace")
-                return await self._cut(card, TokenizeRequest(model=card.name, text=text, add_special=True))
-        tokens = read_tokens(self._client.who, await self._beside("/tokenize", card, asked), bare=True)
-        if not tokens:
-            raise Unsupported(f"{self._client.who} does not say how many tokens a chat has")
-        return tokens
-
-    async def _cut(self, card: ModelCard, request: TokenizeRequest) -> tuple[Token, ...]:
-        body = {
-            "model": self._choosing.named_there(card.name),
-            "content": request.text,
-            "add_special": request.add_special,
-            "parse_special": request.special,
-            "with_pieces": True,
-        }
-        return read_tokens(self._client.who, await self._beside("/tokenize", card, msgspec.json.encode(body)))
+        return await cut(request, model, self._client.who, partial(self._beside, card), gateway=self._is_gateway)
 
     async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
         """Have tokens joined there; halves of characters at the ends are lost."""
         card = self._card(model)
         body = msgspec.json.encode({"model": self._choosing.named_there(card.name), "tokens": list(ids)})
-        return read_text(self._client.who, await self._beside("/detokenize", card, body))
+        return read_text(self._client.who, await self._beside(card, "/detokenize", body))
 
     async def watch(self) -> None:
         """Look again and again until cancelled."""
@@ -268,7 +245,7 @@ class OpenAIBackend:
         self._tell()
         self._due.set()
 
-    async def _beside(self, path: str, card: ModelCard, body: bytes) -> bytes:
+    async def _beside(self, card: ModelCard, path: str, body: bytes) -> bytes:
         with self._noticing(card):
             return await self._client.post(path, body, self._headers(), seconds=self._first)
 

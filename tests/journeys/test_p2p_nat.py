@@ -78,3 +78,20 @@ def test_a_relay_that_comes_later_and_goes_is_found_again(tmp_path: Path) -> Non
         assert told(one, "lost")
         stack.enter_context(a_node(nets, "middle", 0, tmp_path, ""))
         assert told(one, "again")
+
+
+@pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)
+@pytest.mark.timeout(180)
+def test_two_homes_dial_each_other_at_the_same_moment(tmp_path: Path) -> None:
+    """What begins through the relay becomes a direct way between NATs that let nobody in, and outlives the relay."""
+    bootstrap = f"/ip4/{MIDDLE}/tcp/4001"
+    with homes(internet=True) as nets, ExitStack() as stack:
+        with a_node(nets, "middle", 0, tmp_path, "") as middle:
+            assert told(middle, "addresses")
+            two = stack.enter_context(a_node(nets, "home2", 2, tmp_path, bootstrap))
+            assert told(two, "addresses")
+            one = stack.enter_context(a_node(nets, "home1", 1, tmp_path, bootstrap))
+            assert told(one, "echoed")
+            assert told(one, "direct")
+        assert told(one, "lost")
+        assert told(one, "again")

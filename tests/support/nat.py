@@ -26,6 +26,15 @@ table ip guard {
  }
 }
 """
+#: What a router has that lets strangers not even knock: what comes to itself unasked is dropped, not refused.
+_SILENCE = """
+table ip silence {
+ chain arriving {
+  type filter hook input priority 0
+  iifname "wan" ct state new drop
+ }
+}
+"""
 _HOSTS = ("middle", "router1", "router2", "home1", "home2")
 
 
@@ -34,6 +43,7 @@ class Homes:
     """Namespaces ``middle``, ``home1`` and ``home2``; both homes have the same addresses inside, as homes do."""
 
     tag: str
+    internet: bool = False
 
     def prefix(self, host: str) -> list[str]:
         """Return what to put before a command so that it runs on *host*."""
@@ -54,7 +64,9 @@ class Homes:
             ip("-n", self._name(home), "route", "add", "default", "via", "192.168.1.1")
             ip("-n", self._name(router), "route", "add", "default", "via", f"10.9.{number}.1")
             self._run(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-            self._run(router, "nft", "-f", "-", said=_RULES)
+            self._run(router, "nft", "-f", "-", said=_RULES + (_SILENCE if self.internet else ""))
+        if self.internet:
+            self._run("middle", "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
     def remove(self) -> None:
         for host in _HOSTS:
@@ -75,9 +87,9 @@ class Homes:
 
 
 @contextmanager
-def homes() -> Generator[Homes]:
-    """Yield the networks."""
-    made = Homes(str(os.getpid()))
+def homes(*, internet: bool = False) -> Generator[Homes]:
+    """Yield the networks; with *internet* each router can reach the other, and says nothing to what comes unasked."""
+    made = Homes(str(os.getpid()), internet)
     try:
         made.build()
         yield made

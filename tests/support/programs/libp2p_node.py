@@ -1,7 +1,8 @@
 """A node of a swarm with an echo behind its gateway's address; prints one line of JSON for each thing that happened.
 
 Arguments: its number, a folder, and the multiaddress to begin with, empty for the node that relays.  Node 1 reaches
-node 2 as soon as gossip has told of it, and then tells when it has lost the relay, and when node 2 answers again.
+node 2 as soon as gossip has told of it, and then tells when the way has become a direct one, when it has lost the
+relay, and when node 2 answers again.
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ async def run(number: int, folder: Path, bootstrap: str) -> None:
             while not transport.ways()[0].rtt_seconds:  # noqa: ASYNC110  # nothing to wait on
                 await anyio.sleep(0.05)
             tell(way=transport.ways()[0].kind, connected=len(sidecar.connected))
-            while member(0).id in sidecar.connected:  # noqa: ASYNC110  # likewise
+            direct = False
+            while member(0).id in sidecar.connected:
+                if not direct and transport.ways()[0].kind == "direct":
+                    direct = True
+                    tell(direct=await converse(endpoint, data) == data)
                 await anyio.sleep(0.05)
             tell(lost=time.monotonic())
             while not await _answers(endpoint):  # noqa: ASYNC110  # likewise

@@ -19,7 +19,8 @@ class Begin(Frame, frozen=True):
     """Who we are in the swarm, and how the host is to be; always the first.  It carries secrets: never log it.
 
     *listen* and *announce* are multiaddresses; announce is empty where this machine's own addresses are to be told.
-    With *may_move* another port is taken if that of *listen* is not free.
+    With *may_move* another port is taken if that of *listen* is not free.  With *punches*, who is reached through a
+    relay is dialled at the same moment as it dials us.
     """
 
     key: bytes
@@ -33,6 +34,7 @@ class Begin(Frame, frozen=True):
     announce: tuple[str, ...] = ()
     max_connections: int = 0
     relay: bool = False
+    punches: bool = True
     lib_log_level: LogLevel = "critical"
 
     def __repr__(self) -> str:

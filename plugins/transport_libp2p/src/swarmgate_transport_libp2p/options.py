@@ -38,6 +38,8 @@ class HostOptions(Options, frozen=True):
     bootstrap_peers: list[str] = []
     #: Pass bytes on between members that cannot dial each other; for a node that all can dial.
     relay: bool = False
+    #: Try to come from a relayed way to a direct one by dialling at the same moment as the other side (DCUtR).
+    hole_punching: bool = True
     #: Whether there are at most max_connections.
     limits: bool = False
     #: The most connections to other nodes, if limits is set.

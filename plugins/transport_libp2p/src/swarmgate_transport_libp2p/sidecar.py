@@ -252,6 +252,7 @@ class Sidecar:
             announce=tuple(options.announce_maddrs),
             max_connections=options.most_connections,
             relay=options.relay,
+            punches=options.hole_punching,
             lib_log_level=severity(options.lib_log_level),
         )
         self._outbox.clear()

@@ -58,7 +58,7 @@ async def test_a_direct_way_is_taken_when_there_is_one(tmp_path: Path) -> None:
         told = f"/ip4/127.0.0.1/tcp/{closed.port}"
         async with (
             sidecars(tmp_path, middle, relay=True) as (relay,),
-            sidecars(tmp_path, *ends, announce_maddrs=[told]) as (one, other),
+            sidecars(tmp_path, *ends, announce_maddrs=[told], hole_punching=False) as (one, other),
             an_echo() as echo,
         ):
             await contact(relay, one, other)

@@ -157,3 +157,24 @@ async def test_strangers_who_say_nothing_do_not_shut_others_out(mended: Opens, e
         assert server.muxers()
         for stream in mute:
             await stream.aclose()
+
+
+async def test_who_dials_can_take_the_part_of_the_dialled(mended: Opens, ends: Any) -> None:
+    """Where both dial at one moment, one of them answers in Noise and in yamux; silence is not waited for for ever."""
+    from libp2p.network.connection.raw_connection import RawConnection
+    from multiaddr import Multiaddr
+    from swarmgate_transport_libp2p.child.mended.tcp import BufferedStream
+
+    async with mended(limits={"dial": 1.0}) as here, mended() as there, trio.open_nursery() as tasks:
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        where = Multiaddr(f"/ip4/127.0.0.1/tcp/{listener.socket.getsockname()[1]}")
+        async with listener:
+            with pytest.raises(Exception, match="no answer within 1 s"):
+                await here.swarm.dial_addr_as_responder(where, there.get_id())
+            await (await listener.accept()).aclose()
+            tasks.start_soon(here.swarm.dial_addr_as_responder, where, there.get_id())
+            raw = RawConnection(BufferedStream(await listener.accept()), True)
+            await there.swarm.upgrade_outbound_raw_conn(raw, here.get_id())
+            await ends.until(lambda: here.muxers(there.get_id()))
+            assert not here.muxers(there.get_id())[0].is_initiator
+            assert there.muxers(here.get_id())[0].is_initiator

@@ -28,7 +28,13 @@ async def open_host(begin: Begin) -> AsyncGenerator[MendedHost]:
     async with AsyncExitStack() as stack:
 
         async def listening(*where: str) -> MendedHost:
-            opened = open_mended(key_seed=begin.key, listen=where, announce=begin.announce or None, limits=limits)
+            opened = open_mended(
+                key_seed=begin.key,
+                listen=where,
+                announce=begin.announce or None,
+                limits=limits,
+                shared_port=begin.punches,
+            )
             return await stack.enter_async_context(opened)
 
         try:

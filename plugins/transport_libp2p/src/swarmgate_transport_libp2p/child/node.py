@@ -15,7 +15,8 @@ from swarmgate_transport_libp2p.child import hosting
 from swarmgate_transport_libp2p.child.dht import Seeker
 from swarmgate_transport_libp2p.child.gate import Gate
 from swarmgate_transport_libp2p.child.gossip import Gossip
-from swarmgate_transport_libp2p.child.peers import Peers, is_relayed
+from swarmgate_transport_libp2p.child.peers import Peers, are_relayed
+from swarmgate_transport_libp2p.child.punching import Punching
 from swarmgate_transport_libp2p.child.redial import DEGREE
 from swarmgate_transport_libp2p.child.relaying import Relaying
 from swarmgate_transport_libp2p.child.tunnels import Path, Tunnels
@@ -68,7 +69,7 @@ async def open_node(begin: Begin, say: Callable[[Frame], None]) -> AsyncGenerato
     )
 
     async with hosting.open_host(begin) as host, trio.open_nursery() as tasks:
-        node = Node(host, membership, tasks, say, relay=begin.relay)
+        node = Node(host, membership, tasks, say, relay=begin.relay, punches=begin.punches)
         async with node.gossip.running(), node.relaying.running():
             node.say_where()
             yield node
@@ -79,12 +80,24 @@ class Node:
     """A member of the swarm, for as long as its host is open."""
 
     def __init__(
-        self, host: Any, membership: Membership, tasks: trio.Nursery, say: Callable[[Frame], None], *, relay: bool
+        self,
+        host: Any,
+        membership: Membership,
+        tasks: trio.Nursery,
+        say: Callable[[Frame], None],
+        *,
+        relay: bool,
+        punches: bool,
     ) -> None:
         self._host, self._membership, self._tasks, self._say = host, membership, tasks, say
         self.gate = Gate(host, membership, tasks, met=self._met, parted=self._parted, told=self._told)
         self.relaying = Relaying(host, tasks, serves=relay, told=self._told)
-        self.peers = Peers(host, self.gate, self.relaying, membership.revocations, tasks)
+        punch = (
+            Punching(host, self.relaying, tasks, is_relayed=self._is_relayed, told=self._told).punch
+            if punches
+            else None
+        )
+        self.peers = Peers(host, self.gate, self.relaying, membership.revocations, tasks, punch=punch)
         self.tunnels = Tunnels(host, tasks, self.peers.connect, self._told)
         self.gossip = Gossip(
             host,
@@ -207,6 +220,9 @@ class Node:
         self._say(Parted(peer))
         self._look()
 
+    def _is_relayed(self, peer: NodeId) -> bool:
+        return are_relayed(self.gate.connections(peer))
+
     def _told(self, level: Any, event: str, **facts: str) -> None:
         self._say(Told(level, event, facts))
 
@@ -227,8 +243,7 @@ class Node:
     def _standing(self, path: Path) -> Stands:
         if not self.gate.is_connected(path.peer):
             return Stands(path.number, "direct", None, self.peers.reason(path.peer))
-        connections = self.gate.connections(path.peer)
-        kind = "relayed" if connections and all(map(is_relayed, connections)) else "direct"
+        kind = "relayed" if self._is_relayed(path.peer) else "direct"
         measured = self._host.round_trip(ID.from_base58(path.peer))
         return Stands(path.number, kind, measured or self._round_trips.get(path.peer))
 

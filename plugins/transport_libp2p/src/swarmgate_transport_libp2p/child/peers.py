@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -39,12 +39,20 @@ class Peers:
     """Keeps members connected; *gate* says who is."""
 
     def __init__(
-        self, host: Any, gate: Gate, relaying: Relaying, revocations: Revocations, tasks: trio.Nursery
+        self,
+        host: Any,
+        gate: Gate,
+        relaying: Relaying,
+        revocations: Revocations,
+        tasks: trio.Nursery,
+        *,
+        punch: Callable[[NodeId], Awaitable[None]] | None = None,
     ) -> None:
         self.redial = Redial()
         self._network = host.get_network()
         self._self = NodeId(str(host.get_id()))
         self._gate, self._relaying, self._revocations, self._tasks = gate, relaying, revocations, tasks
+        self._punch = punch
         self._dials: dict[NodeId, trio.Event] = {}
         self._reasons: dict[NodeId, str] = {}
         self._by: dict[NodeId, str] = {}
@@ -65,7 +73,7 @@ class Peers:
 
     def met(self, peer: NodeId, connection: Any) -> str:
         """Note that *peer* is connected; return where it was dialled, empty if it dialled us."""
-        dialled = connection.direction.name.lower() == "outbound" and not is_relayed(connection)
+        dialled = _is_outbound(connection) and not is_relayed(connection)
         address = self._by.pop(peer, "") if dialled else ""
         self._reasons.pop(peer, None)
         self.redial.met(peer, address, trio.current_time())
@@ -160,7 +168,7 @@ class Peers:
         while True:
             await trio.sleep(pause)
             connections = self._gate.connections(peer)
-            if not all(map(is_relayed, connections)) or not connections:
+            if not are_relayed(connections):
                 return
             for address in in_order(self.redial.addresses(peer), _MOST_TRIED):
                 try:
@@ -168,7 +176,18 @@ class Peers:
                 except Exception:  # noqa: BLE001, S112  # whatever the library raises; it goes on as it went
                     continue
                 break
+            await self._punch_through(peer)
             pause = min(2 * pause, _DIRECT_LONGEST)
+
+    async def _punch_through(self, peer: NodeId) -> None:
+        """Dial at the same moment as *peer*, if it has reached us through a relay: it leaves that to us then."""
+        connections = self._gate.connections(peer)
+        if self._punch is None or not are_relayed(connections) or all(map(_is_outbound, connections)):
+            return
+        try:
+            await self._punch(peer)
+        except Unreachable as error:
+            log.debug("peers.not_punched", peer=peer, reason=str(error))
 
     async def _attempt(self, peer: NodeId, address: str) -> None:
         from libp2p.peer.id import ID
@@ -238,3 +257,12 @@ class Peers:
 def is_relayed(connection: Any) -> bool:
     """Return whether the bytes of *connection* pass through somebody else."""
     return any("/p2p-circuit" in str(each) for each in connection.get_transport_addresses())
+
+
+def are_relayed(connections: Sequence[Any]) -> bool:
+    """Return whether there are connections, and none but relayed ones."""
+    return bool(connections) and all(map(is_relayed, connections))
+
+
+def _is_outbound(connection: Any) -> bool:
+    return connection.direction.name.lower() == "outbound"

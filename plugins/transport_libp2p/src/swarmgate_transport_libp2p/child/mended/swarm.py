@@ -170,6 +170,23 @@ class MendedSwarm(Swarm):
         except SwarmException as fault:
             raise SwarmException(reason_of(fault)) from fault
 
+    async def dial_addr_as_responder(
+        self, addr: Multiaddr, peer_id: ID, source: tuple[str, int] | None = None
+    ) -> INetConn:
+        """Connect as :meth:`dial_addr` does, but as the one that was dialled: the other side dials us at this moment.
+
+        Raises:
+            SwarmException: there was no answer, or not this peer's.
+
+        """
+        try:
+            with trio.fail_after(self._limits.dial):
+                return await super().dial_addr_as_responder(addr, peer_id, source)
+        except trio.TooSlowError:
+            raise SwarmException(f"no answer within {self._limits.dial:g} s") from None
+        except SwarmException as fault:
+            raise SwarmException(reason_of(fault)) from fault
+
     def _candidates(self, peer_id: ID) -> list[str]:
         if peer_id == self.self_id:
             raise SwarmException("this node does not dial itself")

@@ -79,7 +79,7 @@ def read(body: bytes, kind: int) -> list[str]:
 def predicted(seen: Iterable[str], listening: Iterable[str]) -> list[str]:
     """Return where a dial that leaves from a port in *listening* is likely to come from, as the other side sees it.
 
-    *seen* are the addresses that relays see us at.  Their ports are those of our connections to the relays; but most
+    *seen* are the addresses that relays see us at.  Their ports are those of our connections to the relays; but many
     NATs leave a port as it is when it is free, so what is told is their IP address with the port we listen on.
     """
     ports = [(_kind_of(each), each.split("/")[4]) for each in listening if _kind_of(each) is not None]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from nat import MIDDLE, Homes, homes, why_not
+from swarm_members import members
 
 pytestmark = [pytest.mark.journey, pytest.mark.swarm]
 _NODE = Path(__file__).parent.parent / "support" / "programs" / "libp2p_node.py"
@@ -95,3 +96,31 @@ def test_two_homes_dial_each_other_at_the_same_moment(tmp_path: Path) -> None:
             assert told(one, "direct")
         assert told(one, "lost")
         assert told(one, "again")
+
+
+@pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)
+@pytest.mark.timeout(240)
+def test_gateway_status_shows_how_a_way_becomes_direct(tmp_path: Path) -> None:
+    """Of a gateway behind another NAT it says first that bytes are relayed, then that they go directly."""
+    seen: list[str] = []
+
+    def parts(*bootstrap: str) -> list[tuple[str, dict[str, Any]]]:
+        host = {"listen_maddrs": ["/ip4/0.0.0.0/tcp/4001"], "bootstrap_peers": list(bootstrap), "relay": not bootstrap}
+        slots = ("[[transport]]", "p2p"), ("[ledger]", "gossip"), ("[[discovery]]", "dht")
+        return [(head, {"use": use, **host}) for head, use in slots]
+
+    def is_direct(said: Any) -> bool:
+        status = [str(Path(sys.executable).with_name("gateway")), "status"]
+        command = [*swarm.site("home1").prefix, *status]
+        shown = subprocess.run(command, cwd=tmp_path / "home1", capture_output=True, text=True, check=True).stdout
+        seen.extend(line for line in shown.splitlines() if line.startswith("home2 "))
+        return bool(seen) and "p2p, direct" in seen[-1]
+
+    with homes(internet=True) as nets, members(tmp_path, nets) as swarm:
+        federated = {"federated": True, "backends": [{"use": "echo"}]}
+        swarm.gateway("middle", parts=parts(), **federated)
+        known = f"/ip4/{MIDDLE}/tcp/4001/p2p/{swarm.get('middle', '/v1/swarm')['gateway']['id']}"
+        for home in ("home2", "home1"):
+            swarm.gateway(home, parts=parts(known), **federated)
+        swarm.until("home1", is_direct)
+    assert any("p2p, relayed" in line for line in seen), seen

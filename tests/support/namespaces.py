@@ -43,22 +43,7 @@ class Lan:
 
     def run(self, host: str, do: Callable[[], T]) -> T:
         """Return what *do* returns in a thread whose sockets are on *host*."""
-        result: list[T] = []
-        failed: list[BaseException] = []
-
-        def inside() -> None:
-            try:
-                _enter(self._name(host))
-                result.append(do())
-            except BaseException as error:  # noqa: BLE001 -- handed to the caller below
-                failed.append(error)
-
-        thread = threading.Thread(target=inside, name=f"on {host}")
-        thread.start()
-        thread.join()
-        if failed:
-            raise failed[0]
-        return result[0]
+        return done_in(self._name(host), do)
 
     def _name(self, host: str) -> str:
         return f"swg{self.tag}-{host}"
@@ -168,6 +153,26 @@ def ip(*arguments: str) -> None:
 
     """
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def done_in(name: str, do: Callable[[], T]) -> T:
+    """Return what *do* returns in a thread whose sockets are in the namespace *name*."""
+    result: list[T] = []
+    failed: list[BaseException] = []
+
+    def entered() -> None:
+        try:
+            _enter(name)
+            result.append(do())
+        except BaseException as error:  # noqa: BLE001 -- handed to the caller below
+            failed.append(error)
+
+    thread = threading.Thread(target=entered, name=f"in {name}")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return result[0]
 
 
 def inside(name: str, *command: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
-from namespaces import ip
+from namespaces import done_in, ip
+
+T = TypeVar("T")
 
 #: Where the machine in the middle is, as both homes see it.
 MIDDLE = "10.9.1.1"
@@ -48,6 +51,15 @@ class Homes:
     def prefix(self, host: str) -> list[str]:
         """Return what to put before a command so that it runs on *host*."""
         return ["ip", "netns", "exec", self._name(host)]
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Return the addresses of the machines that are no routers, as they see themselves."""
+        return {"middle": MIDDLE, "home1": "192.168.1.2", "home2": "192.168.1.3"}
+
+    def run(self, host: str, do: Callable[[], T]) -> T:
+        """Return what *do* returns in a thread whose sockets are on *host*."""
+        return done_in(self._name(host), do)
 
     def cut(self, home: str) -> None:
         """Take *home*'s cable out: nobody is told."""

@@ -19,6 +19,7 @@ from listeners import Heard, listen_to_all
 from live_gateway import LiveGateway, Site, launch, until_ready
 from live_worker import clean_environ
 from namespaces import Lan
+from nat import Homes
 from tinygguf import Shape, write_llama
 
 #: A swarm without libp2p: nodes find each other by multicast DNS, and reach each other by TLS.
@@ -72,7 +73,7 @@ class Members:
     folder: Path
     token: Path
     parts: Sequence[tuple[str, Mapping[str, Any]]] = LAN_ONLY
-    nets: tuple[Lan, ...] = ()
+    nets: tuple[Lan | Homes, ...] = ()
     started: dict[str, LiveGateway] = field(default_factory=dict[str, LiveGateway])
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -226,7 +227,10 @@ def _family(pid: int) -> list[int]:
 
 @contextmanager
 def members(
-    folder: Path, *nets: Lan, parts: Sequence[tuple[str, Mapping[str, Any]]] = LAN_ONLY, token: Path | None = None
+    folder: Path,
+    *nets: Lan | Homes,
+    parts: Sequence[tuple[str, Mapping[str, Any]]] = LAN_ONLY,
+    token: Path | None = None,
 ) -> Generator[Members]:
     """Yield what starts members of one new swarm, on the machines of *nets*; all are stopped in the end."""
     made = Members(folder, token or a_token(folder), parts, nets)

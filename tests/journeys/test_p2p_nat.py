@@ -117,10 +117,10 @@ def test_gateway_status_shows_how_a_way_becomes_direct(tmp_path: Path) -> None:
         return bool(seen) and "p2p, direct" in seen[-1]
 
     with homes(internet=True) as nets, members(tmp_path, nets) as swarm:
-        federated = {"federated": True, "backends": [{"use": "echo"}]}
-        swarm.gateway("middle", parts=parts(), **federated)
+        echo = [{"use": "echo"}]
+        swarm.gateway("middle", parts=parts(), backends=echo, federated=True)
         known = f"/ip4/{MIDDLE}/tcp/4001/p2p/{swarm.get('middle', '/v1/swarm')['gateway']['id']}"
         for home in ("home2", "home1"):
-            swarm.gateway(home, parts=parts(known), **federated)
+            swarm.gateway(home, parts=parts(known), backends=echo, federated=True)
         swarm.until("home1", is_direct)
     assert any("p2p, relayed" in line for line in seen), seen

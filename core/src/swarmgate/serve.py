@@ -28,6 +28,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.entrance import LISTEN, Entrance, entrance, follow_drain, offered, offers_itself
 from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
+from swarmgate.http.kept import Responses
 from swarmgate.http.records import Records
 from swarmgate.http.writes import JoiningProtocol
 from swarmgate.listening import leads_to, listen, only_here, url_of
@@ -152,6 +153,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
     door = Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm, records)
     if way_in is not None:
         door.member_ports, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
+    door.responses = Responses(round(settings.kept_responses_mb * 1_000_000))
     door.ticket, membership = assembly.identity.ticket, assembly.identity.membership
     if membership is not None:
         door.revoke = partial(keep_revocation, settings.state_path(), membership)

@@ -16,6 +16,7 @@ from swarmgate.http.keys import Keyring, guarded_by
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
+from swarmgate.http.responses import response_routes
 from swarmgate.http.revoking import revoke_route
 from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
@@ -42,6 +43,7 @@ def application(door: Door) -> ASGIApp:
     app = Litestar(
         [
             *api_routes(door),
+            *response_routes(door),
             swarm_route(door),
             drain_route(door),
             revoke_route(door),

@@ -10,6 +10,7 @@ import anyio
 
 from swarmgate.dispatch import Dispatcher
 from swarmgate.http.faults import ClosingDown
+from swarmgate.http.kept import Responses
 from swarmgate.http.records import Records
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
@@ -18,6 +19,7 @@ from swarmgate.swarm.credential import Examiner
 from swarmgate.swarm.token import Invite, Token
 
 _MEGABYTE = 1024 * 1024
+_USUAL_RESPONSES = 64_000_000
 
 
 async def nothing_follows() -> None:
@@ -59,6 +61,8 @@ class Door:
     node: Node = field(default_factory=lambda: Node(id=NodeId("unknown"), name="unknown"))
     swarm: Callable[[], Swarm] = Swarm
     records: Records = field(default_factory=lambda: Records(1000))
+    #: What clients may come back to.
+    responses: Responses = field(default_factory=lambda: Responses(_USUAL_RESPONSES))
     #: What examines the members who arrive at *member_ports*.
     examiner: Examiner | None = None
     #: Called after a node was drained or taken back in: our own offer may have to follow.

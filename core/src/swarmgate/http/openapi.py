@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import msgspec
 from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
@@ -22,6 +24,7 @@ from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
 from swarmgate.http.wire.errors import ErrorDocument
 from swarmgate.http.wire.models import ModelDocument, ModelList
 from swarmgate.http.wire.requests import RequestDocument, RequestList
+from swarmgate.http.wire.responses.described import RESPONSES
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
 
@@ -54,7 +57,7 @@ _STRUCTS: tuple[type, ...] = (
     TextOfTokens,
 )
 #: What is served beside chats, completions, embeddings and what watches over them.
-_DIALECTS: tuple[Described, ...] = ()
+_DIALECTS: tuple[Described, ...] = (RESPONSES,)
 _LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
 
 
@@ -80,9 +83,7 @@ def openapi_document(version: str, *, keys: bool) -> Json:
             "version": version,
             "description": "OpenAI's API in front of models of your own, and what watches over them.",
         },
-        "paths": {
-            path: item for paths in (_paths(), *(each.paths for each in _DIALECTS)) for path, item in paths.items()
-        },
+        "paths": _paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -91,6 +92,8 @@ def openapi_document(version: str, *, keys: bool) -> Json:
             },
         },
     }
+    for dialect in _DIALECTS:
+        document["paths"] |= deepcopy(dialect.paths)
     if keys:
         for path, item in document["paths"].items():
             if path not in OPEN_PATHS:

@@ -40,17 +40,17 @@ READ: tuple[Method, ...] = ("GET", "HEAD")
 
 async def write_chat(door: Door, body: ChatBody, reply: Reply, manner: Manner) -> None:
     """Answer a chat."""
-    await Answer(door, chat(body, door.dispatcher.models(), _caller(manner)), reply).write()
+    await Answer(door, chat(body, door.dispatcher.models(), caller_of(manner)), reply).write()
 
 
 async def write_completion(door: Door, body: CompletionBody, reply: Reply, manner: Manner) -> None:
     """Continue a text."""
-    await Answer(door, completion(body, door.dispatcher.models(), _caller(manner)), reply).write()
+    await Answer(door, completion(body, door.dispatcher.models(), caller_of(manner)), reply).write()
 
 
 async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, manner: Manner) -> None:
     """Embed texts."""
-    request = embedding(body, door.dispatcher.models(), _caller(manner))
+    request = embedding(body, door.dispatcher.models(), caller_of(manner))
     way = _way()
     embeddings = await door.dispatcher.embed(request, route=way, asker=current().asker)
     current().usage = embeddings.usage
@@ -79,16 +79,18 @@ def api_routes(door: Door) -> list[HTTPRouteHandler]:
     cuts = Exchange(door, TokenizeBody, write_tokens)
     joins = Exchange(door, DetokenizeBody, write_text)
     return [
-        _posted("/v1/chat/completions", chats),
-        _posted("/v1/completions", completions),
-        _posted("/v1/embeddings", embeddings),
-        _posted("/tokenize", cuts),
-        _posted("/detokenize", joins),
+        posted("/v1/chat/completions", chats),
+        posted("/v1/completions", completions),
+        posted("/v1/embeddings", embeddings),
+        posted("/tokenize", cuts),
+        posted("/detokenize", joins),
         *_model_routes(door),
     ]
 
 
-def _posted(path: str, exchange: ASGIApp) -> HTTPRouteHandler:
+def posted(path: str, exchange: ASGIApp) -> HTTPRouteHandler:
+    """Return the handler that has *exchange* answer what is posted to *path*."""
+
     @post(path, status_code=200)
     async def answer() -> ASGIApp:
         return exchange
@@ -135,7 +137,8 @@ def json(body: bytes, *, status: int = 200) -> Response[bytes]:
     return Response(body, status_code=status, media_type="application/json")
 
 
-def _caller(manner: Manner) -> Caller:
+def caller_of(manner: Manner) -> Caller:
+    """Return what translations need to know of the request that this task answers, besides its body."""
     created = int(datetime.now(tz=UTC).timestamp())
     return Caller(
         id=current().id, tag=secrets.token_hex(12), created=created, session=manner.session, tokens=manner.tokens

@@ -79,5 +79,5 @@ def live_worker(
 
 def clean_environ(**more: str) -> dict[str, str]:
     """Return this process's environment without anything that configures a gateway, and with *more*."""
-    ours = ("GATEWAY_", "XDG_", "LLAMACPP_", "LOCALAI_", "P2P_", "TOKEN")
+    ours = ("GATEWAY_", "XDG_", "LLAMACPP_", "LOCALAI_", "FEDERATED_", "P2P_", "TOKEN")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more

@@ -73,6 +73,7 @@ from swarmgate.passage import Passage, current_passage
 from swarmgate.setbacks import Setbacks
 from swarmgate.sizes import parse_size, readable
 from swarmgate.split import Footprint, Placement, Portion, Share, SplitPlan
+from swarmgate.sse import EventReader
 from swarmgate.swarm.certificates import Peer, Role
 from swarmgate.swarm.entries import Entry, Heard, open_entry, sign_entry
 from swarmgate.swarm.membership import Membership, Revocations
@@ -102,6 +103,7 @@ __all__ = [
     "Endpoint",
     "EngineError",
     "Entry",
+    "EventReader",
     "Finish",
     "Footprint",
     "Frame",

@@ -17,12 +17,19 @@ Format = Literal["auto", "console", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 
-def configure(log_format: Format = "auto", log_level: Level = "info", *, stream: TextIO | None = None) -> None:
+def configure(
+    log_format: Format = "auto",
+    log_level: Level = "info",
+    *,
+    stream: TextIO | None = None,
+    keep: Processor | None = None,
+) -> None:
     """Send every log line from *log_level* up to *stream* (standard error), in *log_format*.
 
     ``auto`` is ``console``; the console has colours where *stream* is a terminal.  What was bound
     through context variables, such as the request's id, is in every line.  Libraries that log
     through :mod:`logging` are heard from ``warning`` up, or in full at ``debug``.
+    *keep* is shown each event that is logged, its facts still apart.
     """
     out = stream or sys.stderr
     threshold = logging.getLevelNamesMapping()[log_level.upper()]
@@ -31,6 +38,7 @@ def configure(log_format: Format = "auto", log_level: Level = "info", *, stream:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *((keep,) if keep is not None else ()),
     ]
     handler = logging.StreamHandler(out)
     handler.setLevel(logging.DEBUG if threshold == logging.DEBUG else logging.WARNING)  # libraries alone come by it

@@ -31,6 +31,7 @@ from swarmgate.http.door import Door, Limits
 from swarmgate.http.kept import Responses
 from swarmgate.http.records import Records
 from swarmgate.http.writes import JoiningProtocol
+from swarmgate.journal import Journal
 from swarmgate.listening import leads_to, listen, only_here, url_of
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
@@ -49,10 +50,11 @@ _KEEP_ALIVE_SECONDS = 75
 _LAST_WORDS_SECONDS = 2.0
 
 
-async def run(blueprint: Blueprint, *, announce: Announce) -> None:
+async def run(blueprint: Blueprint, *, announce: Announce, journal: Journal | None = None) -> None:
     """Assemble the house and serve it until SIGINT or SIGTERM; a second one stops at once.
 
-    *announce* hears how the models come along, and what is served when they are ready.
+    *announce* hears how the models come along, and what is served when they are ready; *journal* has what is logged,
+    for whoever asks.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -61,10 +63,12 @@ async def run(blueprint: Blueprint, *, announce: Announce) -> None:
 
     """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as wishes:
-        await run_until(wishes, blueprint, announce=announce)
+        await run_until(wishes, blueprint, announce=announce, journal=journal)
 
 
-async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, announce: Announce) -> None:
+async def run_until(
+    wishes: AsyncIterator[object], blueprint: Blueprint, *, announce: Announce, journal: Journal | None = None
+) -> None:
     """Do the same until *wishes* yields, once for an orderly stop and twice for a quick one."""
     settings = blueprint.settings
     keys = settings.api_keys  # those of api_key_file are among them
@@ -78,6 +82,7 @@ async def run_until(wishes: AsyncIterator[object], blueprint: Blueprint, *, anno
                 tunnel = await listen(LISTEN)
             way_in = entrance(assembly, tunnel[0]) if tunnel else None
             door = _door(assembly, settings, keys, way_in)
+            door.journal = journal or door.journal
             server = Server(_config(application(door)))
             async with background() as tasks:
                 tasks.start_soon(server.run_in_task, (*sockets, *tunnel))
@@ -202,7 +207,7 @@ def _joined(assembly: Assembly, ticket: Token | Invite) -> Joined:
 
 async def _close(door: Door, server: Server, wishes: AsyncIterator[object], drain_seconds: float) -> None:
     """Take no more, let answers finish, interrupt those that do not; return when nobody is served."""
-    door.closing = True
+    door.close()
     server.should_exit = True
     async with background() as tasks:
         with anyio.move_on_after(drain_seconds) as patience:

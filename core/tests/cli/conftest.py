@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-OURS = ("GATEWAY_", "LLAMACPP_", "LOCALAI_", "P2P_", "TOKEN", "XDG_")
+OURS = ("FEDERATED_", "GATEWAY_", "LLAMACPP_", "LOCALAI_", "P2P_", "TOKEN", "XDG_")
 Gateway = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -21,11 +21,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def environ(home: Path) -> dict[str, str]:
     """The environment of a new user: nothing of ours, nothing of whoever runs the tests."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("GATEWAY_", "LLAMACPP_", "LOCALAI_", "P2P_", "TOKEN", "XDG_"))
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return {**kept, "HOME": str(home)}
 
 

@@ -58,11 +58,13 @@ def site(outsider: Callable[..., Path]) -> Path:
     return outsider("acme-shed", SHED)
 
 
-def lent(home: Path, environ: dict[str, str], site: Path, *arguments: str, **variables: str) -> dict[str, str]:
+def lent(
+    home: Path, environ: dict[str, str], site: Path, *arguments: str, command: str = "worker", **variables: str
+) -> dict[str, str]:
     """Run a worker until it has said in JSON what it lends, stop it, and return the labels."""
-    command = [sys.executable, "-m", "swarmgate", "worker", *arguments, "--json", "--state-dir", "state"]
+    words = [sys.executable, "-m", "swarmgate", command, *arguments, "--json", "--state-dir", "state"]
     given = {**environ, "PYTHONPATH": str(site), **variables}
-    with subprocess.Popen(command, cwd=home, env=given, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, cwd=home, env=given, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             told = msgspec.json.decode(process.stdout.readline())
@@ -128,9 +130,9 @@ def test_help_shows_every_option(gateway: Gateway, site: Path) -> None:
     assert "Lends tools." in gateway("worker", "--help", path=site).stdout
 
 
-@pytest.mark.parametrize("way", ["variable", "file", "name"])
+@pytest.mark.parametrize("way", ["variable", "file", "name", "localai"])
 def test_a_worker_joins_by_a_token_or_an_invite(home: Path, environ: dict[str, str], site: Path, way: str) -> None:
-    """By LocalAI's variable, from a file, or with p2p- before the lender's name by what is kept here."""
+    """By LocalAI's variable, from a file, by what is kept here (p2p- before the name), or all in LocalAI's words."""
     token = Token.make()
     ticket = invite(token, "worker", days=1, key=bytes(32), now=time.time()).text
     if way == "variable":
@@ -138,6 +140,8 @@ def test_a_worker_joins_by_a_token_or_an_invite(home: Path, environ: dict[str, s
     elif way == "file":
         home.joinpath("t").write_text(ticket)
         said = lent(home, environ, site, "garden-shed", "--token-file", "t", TOKEN="not looked at")
+    elif way == "localai":
+        said = lent(home, environ, site, "p2p-garden-shed", "--token", ticket, command="p2p-worker")
     else:
         keep_pass(home / "state", token)
         said = lent(home, environ, site, "p2p_garden_shed")

@@ -20,6 +20,8 @@ _VERBS = {
     "version": Verb("swarmgate.cli.version", "version", "Show the versions of everything."),
     "completion": Verb("swarmgate.cli.completion", "completion", "Print a shell's completion script."),
 }
+#: Other people's words for verbs, understood and not listed: LocalAI v4's.
+_ALIASES = {"p2p-worker": "worker"}
 
 
 @click.group(
@@ -28,6 +30,7 @@ _VERBS = {
     ),
     cls=OpenGroup,
     verbs=_VERBS,
+    aliases=_ALIASES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def main() -> None:

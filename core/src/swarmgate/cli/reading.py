@@ -44,7 +44,14 @@ def swarm_options(command: CommandT) -> CommandT:
     """Give *command* the options by which a node joins a swarm."""
     options = (
         click.option("--p2p", is_flag=True, help="Join the swarm of the token given, else of the one kept here."),
-        click.option("--p2ptoken", "token", metavar="TOKEN", help="Join the swarm of this token (or invite)."),
+        click.option(
+            "--p2ptoken",
+            "--p2p-token",
+            "--token",
+            "token",
+            metavar="TOKEN",
+            help="Join the swarm of this token (or invite).",
+        ),
         click.option(
             "--token-file",
             metavar="FILE",

@@ -83,12 +83,14 @@ def serve_by(file: str | None, flags: dict[str, Any], *, local: bool = True) -> 
     import structlog
 
     from swarmgate import logs, serve
+    from swarmgate.journal import Journal
 
-    logs.configure(blueprint.settings.log_format, blueprint.settings.log_level)
+    journal = Journal(blueprint.settings.kept_log_events)
+    logs.configure(blueprint.settings.log_format, blueprint.settings.log_level, keep=journal)
     for name, reason in catalogue.broken.items():
         structlog.get_logger("swarmgate.plugins").warning("plugins.broken", plugin=name, reason=str(reason))
     anyio.run(
-        partial(serve.run, blueprint, announce=Teller(sys.stdout)),
+        partial(serve.run, blueprint, announce=Teller(sys.stdout), journal=journal),
         backend="asyncio",
         backend_options={"use_uvloop": sys.platform != "win32"},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,11 +27,14 @@ class Verb(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group of *verbs* that stay where they are until one is used."""
+    """A group of *verbs* that stay where they are until one is used; *aliases* lead to them and are not listed."""
 
-    def __init__(self, *args: object, verbs: dict[str, Verb], **kwargs: object) -> None:
+    def __init__(
+        self, *args: object, verbs: dict[str, Verb], aliases: Mapping[str, str] | None = None, **kwargs: object
+    ) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # click's own arguments, passed on
         self.verbs = verbs
+        self.aliases = aliases or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order given."""
@@ -38,7 +42,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command called *cmd_name*."""
-        if verb := self.verbs.get(cmd_name):
+        if verb := self.verbs.get(self.aliases.get(cmd_name, cmd_name)):
             command: click.Command = getattr(import_module(verb.module), verb.attribute)
             return command
         return None

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from swarmgate.config import localai
 from swarmgate.config.choices import DEFAULT, Blueprint, Choice
 from swarmgate.config.decode import Given, decode
 from swarmgate.config.faults import Fault, FaultyConfig, Place, fault, suggest
@@ -91,7 +92,7 @@ class _Draft:
         self.sources = sources
         self.catalogue = catalogue
         self.read = read
-        self.local = local
+        self.local = local and not localai.is_door(sources)
         self.faults: list[Fault] = list(sources.faults)
         self.settings_given: dict[str, Given] = {}
         self.joins = False
@@ -157,7 +158,7 @@ class _Draft:
             else:
                 self._fault(place, f"{_SETTINGS} is one table; write [{_SETTINGS}]")
         fields = fields_of(Settings)
-        given |= {name: said for name in fields if (said := self.sources.named(name))}
+        given |= {name: said for name in fields if (said := self._named(name))}
         choose(self.sources, given, table=_SETTINGS)
         settings = decode(Settings, given, Place("configuration"), self.faults.append) or Settings()
         if settings.api_key_file is not None:
@@ -176,6 +177,9 @@ class _Draft:
             self.joins = settings.p2p
             origins |= {"token": str(place), "p2p": str(place)} if place is not None else {}
         return settings, origins
+
+    def _named(self, setting: str) -> Given | None:
+        return self.sources.named(setting) or localai.said(self.sources, setting)
 
     def _shadow(self, name: str, origin: str) -> Choice | None:
         place = self.settings_given["shadow"].place

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from swarmgate.config import localai
 from swarmgate.config.blueprint import DEFAULT, Blueprint
 from swarmgate.config.fields import OptionField, fields_of
 from swarmgate.config.layers import PREFIX
@@ -20,9 +21,11 @@ MASK = "***"
 _WIDTH = 100
 _ESCAPED = "\\|"
 _STAR = "\\*"
-_SETTINGS_VARIABLES = {f"{PREFIX}{name.upper()}": name for name in fields_of(Settings)} | dict.fromkeys(
-    VARIABLES, "token"
-)
+_SETTINGS_VARIABLES = {
+    **{f"{PREFIX}{name.upper()}": name for name in fields_of(Settings)},
+    **localai.VARIABLES,
+    **dict.fromkeys(VARIABLES, "token"),
+}
 
 _ORDER = """\
 What is said nearer counts more: flags, then `GATEWAY_*` environment variables, then `./gateway.toml`,
@@ -36,7 +39,8 @@ _SHORTHANDS = """\
 each file, instead of the configured ones.  `GATEWAY_BALANCER`, `GATEWAY_SPLITTER` and `GATEWAY_LEDGER` (or
 `--balancer`) choose a part by its name; the options of the configured table stand if it chose the same part.
 `GATEWAY_NODES=http://a:8080,http://b:8080` (or `--node`, several times) stands for a `[[backend]]` with
-`use = "openai"` for each URL, beside the others; `gateway federated` opens no other backends than such.
+`use = "openai"` for each URL, beside the others; `gateway federated` opens no other backends than such, nor does
+`gateway run` where LocalAI's `FEDERATED_SERVER=true` is set and no `--model` is given.
 
 Of all tokens that are given the nearest counts: `--p2ptoken`, `--token-file`, `GATEWAY_TOKEN`, `GATEWAY_TOKEN_FILE`,
 LocalAI's `LOCALAI_P2P_TOKEN`, `P2P_TOKEN` and `TOKEN`, then `token` or `token_file` of the nearest file with either.

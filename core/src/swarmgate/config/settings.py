@@ -79,6 +79,8 @@ class Settings(Options, frozen=True):
     #: Memory for responses that clients may come back to (`previous_response_id`), with what was said, in megabytes
     #: (1,000,000 bytes); 0 keeps none.
     kept_responses_mb: Annotated[float, Meta(ge=0)] = 64.0
+    #: Log events that are remembered, for `gateway logs`; of the kinds that log_level lets through.
+    kept_log_events: Annotated[int, Meta(ge=0, le=100_000)] = 1000
     #: Largest request body accepted, in megabytes (1,000,000 bytes).
     max_body_mb: Annotated[float, Meta(gt=0)] = 32.0
     #: Seconds of silence after which a stream sends a comment to show that it lives.

@@ -13,6 +13,8 @@ from swarmgate.http.doorway import Doorway
 from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
+from swarmgate.http.localai import localai_routes
+from swarmgate.http.logs import logs_route
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
@@ -48,7 +50,9 @@ def application(door: Door) -> ASGIApp:
             drain_route(door),
             revoke_route(door),
             token_route(door),
+            *localai_routes(door),
             *request_routes(door),
+            logs_route(door),
             *standing_routes(door),
             openapi_route(door),
         ],

@@ -12,6 +12,7 @@ from swarmgate.dispatch import Dispatcher
 from swarmgate.http.faults import ClosingDown
 from swarmgate.http.kept import Responses
 from swarmgate.http.records import Records
+from swarmgate.journal import Journal
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
@@ -48,10 +49,10 @@ class Limits:
 class Door:
     """The state of the front door.
 
-    *node* is who answers, *swarm* what it sees of its swarm at the
-    moment, *records* what became of requests.  *ticket* is what let it into its swarm, *revoke* takes the signed
-    entry by which a member is out of it; None without one.  What comes in by *member_ports* comes from members, over
-    whatever transport, though it looks as if it were from this machine.
+    *node* is who answers, *swarm* what it sees of its swarm at the moment, *records* what became of requests, *journal*
+    what was logged.  *ticket* let it into its swarm, *revoke* takes the signed entry by which a member is out of
+    it; None without one.  What comes in by *member_ports* comes from members, over whatever transport, though it looks
+    as if it were from this machine.
     """
 
     dispatcher: Dispatcher
@@ -61,6 +62,7 @@ class Door:
     node: Node = field(default_factory=lambda: Node(id=NodeId("unknown"), name="unknown"))
     swarm: Callable[[], Swarm] = Swarm
     records: Records = field(default_factory=lambda: Records(1000))
+    journal: Journal = field(default_factory=lambda: Journal(0))
     #: What clients may come back to.
     responses: Responses = field(default_factory=lambda: Responses(_USUAL_RESPONSES))
     #: What examines the members who arrive at *member_ports*.
@@ -73,6 +75,7 @@ class Door:
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
+    _lasting: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
 
     def __repr__(self) -> str:
         return f"<Door {'closing' if self.closing else 'open'}, {len(self._working)} working>"
@@ -98,6 +101,28 @@ class Door:
                 self._working.discard(scope)
         if scope.cancelled_caught:
             raise ClosingDown("the gateway is being stopped before this answer was finished; try again")
+
+    @contextmanager
+    def lasting(self) -> Generator[None]:
+        """End the body, which else would go on for ever, when the gateway is going to stop."""
+        with anyio.CancelScope() as scope:
+            if self.closing:
+                scope.cancel()
+            self._lasting.add(scope)
+            try:
+                yield
+            finally:
+                self._lasting.discard(scope)
+
+    def close(self) -> None:
+        """Be ready for no more, and end what only lasts."""
+        self.closing = True
+        for scope in tuple(self._lasting):
+            scope.cancel()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what nobody is told: keys, and the token."""
+        return (*self.limits.api_keys, *((self.ticket.text,) if self.ticket is not None else ()))
 
     def interrupt(self) -> int:
         """End all work at once; return how much there was.  Each client is told why."""

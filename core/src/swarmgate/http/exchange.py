@@ -66,7 +66,7 @@ class Exchange(Generic[BodyT]):
             await reply.fail(fault(error))
             return
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_attend, receive, reply, self._door.limits.ping_seconds, tasks.cancel_scope)
+            tasks.start_soon(attend, receive, reply, self._door.limits.ping_seconds, tasks.cancel_scope)
             try:
                 with self._door.interruptible(), travelling(passage):
                     await self._answer(content, _manner(scope), reply)
@@ -98,7 +98,7 @@ def _manner(scope: Scope) -> Manner:
     return Manner(session=header(scope, b"x-session-id"), tokens=header(scope, TOKENS_HEADER) == "1")
 
 
-async def _attend(receive: Receive, reply: Reply, pause: float, scope: anyio.CancelScope) -> None:
+async def attend(receive: Receive, reply: Reply, pause: float, scope: anyio.CancelScope) -> None:
     """Tell the client that it waits whenever a stream was silent for *pause* seconds.
 
     When it is gone, *scope* is cancelled: nobody is left to work for.  Both are one task's, since each task of

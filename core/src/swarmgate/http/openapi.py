@@ -22,11 +22,14 @@ from swarmgate.http.wire.completion import CompletionBody
 from swarmgate.http.wire.completion_forms import Completion, CompletionChunk
 from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
 from swarmgate.http.wire.errors import ErrorDocument
+from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
+from swarmgate.http.wire.logs import LogEvent, LogList
 from swarmgate.http.wire.models import ModelDocument, ModelList
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.responses.described import RESPONSES
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
+from swarmgate.journal import LEVELS
 
 _STRUCTS: tuple[type, ...] = (
     ErrorDocument,
@@ -49,8 +52,14 @@ _STRUCTS: tuple[type, ...] = (
     Drained,
     RevokeBody,
     Revoked,
+    P2pNodes,
+    WorkerNodes,
+    NodeList,
+    P2pStats,
     RequestList,
     RequestDocument,
+    LogList,
+    LogEvent,
     TokenizeBody,
     TokensDocument,
     DetokenizeBody,
@@ -59,6 +68,12 @@ _STRUCTS: tuple[type, ...] = (
 #: What is served beside chats, completions, embeddings and what watches over them.
 _DIALECTS: tuple[Described, ...] = (RESPONSES,)
 _LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
+_LOG_PARAMETERS: list[Json] = [
+    {"name": "level", "in": "query", "schema": {"type": "string", "enum": list(LEVELS)}},
+    {"name": "since", "in": "query", "schema": {"type": "string", "pattern": "^([0-9a-f]{1,32}-)?[0-9]{1,18}$"}},
+    {"name": "seconds", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999}},
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100_000}},
+]
 
 
 def openapi_route(door: Door) -> HTTPRouteHandler:
@@ -141,6 +156,10 @@ def _paths() -> Json:
         "/v1/swarm/revoke": asking("revoke", "Take a member out of the swarm.", RevokeBody, holding(Revoked)),
         "/p2p/token": _token("token"),
         "/api/p2p/token": _token("localai_token"),
+        "/api/p2p": _nodes("localai_nodes", P2pNodes),
+        "/api/p2p/workers": _nodes("localai_workers", WorkerNodes),
+        "/api/p2p/federation": _nodes("localai_gateways", NodeList),
+        "/api/p2p/stats": _nodes("localai_counts", P2pStats),
         "/v1/requests": looking(
             "requests",
             "List the latest requests, the newest first.",
@@ -159,6 +178,15 @@ def _paths() -> Json:
             404,
             500,
             parameters=[{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+        ),
+        "/v1/logs": looking(
+            "logs",
+            "List the latest log events; with `follow=true` those to come as well, each as a server-sent event.",
+            {200: ("The latest log events, the oldest first.", holding(LogList))},
+            400,
+            401,
+            500,
+            parameters=_LOG_PARAMETERS,
         ),
         "/tokenize": asking("tokenize", "Cut text into tokens.", TokenizeBody, holding(TokensDocument)),
         "/detokenize": asking("detokenize", "Join tokens to text.", DetokenizeBody, holding(TextOfTokens)),
@@ -200,3 +228,9 @@ def _paths() -> Json:
 def _token(operation: str) -> Json:
     text: Json = {"text/plain": {"schema": {"type": "string"}}}
     return looking(operation, "Give the token that lets machines into the swarm.", {200: ("It.", text)}, 401, 404, 500)
+
+
+def _nodes(operation: str, kind: type) -> Json:
+    return looking(
+        operation, "Say who is in the swarm, in LocalAI's shape.", {200: ("Who is.", holding(kind))}, 401, 500
+    )

@@ -102,6 +102,9 @@ def swarmgate_worker() -> list[Part[Any, Lender]]:
             "Lends memory and compute to llama.cpp on other machines, to one at a time.",
             LlamaCppRpcOptions,
             open_llama_cpp_rpc,
-            environ={f"GATEWAY_WORKER_{option.upper()}": option for option in options},
+            environ={
+                **{f"GATEWAY_WORKER_{option.upper()}": option for option in options},
+                "LOCALAI_EXTRA_LLAMA_CPP_ARGS": "llama_cpp_args",
+            },
         )
     ]

@@ -22,6 +22,7 @@ from swarmgate.api import (
     Embeddings,
     EmbedRequest,
     EngineError,
+    EventReader,
     GenerateRequest,
     Health,
     ModelCard,
@@ -44,7 +45,6 @@ from swarmgate_backend_openai.answering import AnswerReader
 from swarmgate_backend_openai.asking import EMBEDDINGS, question, vectors_wanted
 from swarmgate_backend_openai.client import Client, ConnectionLost, Stream, open_client
 from swarmgate_backend_openai.documents import read_text, read_tokens, read_vectors
-from swarmgate_backend_openai.events import EventReader
 from swarmgate_backend_openai.listing import Choosing, cards, foretold, read_listing, wanted
 from swarmgate_backend_openai.liveness import Liveness, pinged
 from swarmgate_backend_openai.standing import Standing

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from swarmgate.api import WireError
-from swarmgate_backend_openai.events import EventReader
+from swarmgate.errors import WireError
+from swarmgate.sse import EventReader
 
 ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 LINES = st.one_of(

@@ -5,7 +5,7 @@ Bytes may be cut anywhere, also within a character; only whole events come out.
 
 from __future__ import annotations
 
-from swarmgate.api import WireError
+from swarmgate.errors import WireError
 
 _LARGEST = 8 * 1024 * 1024
 _FIELD, _BLANK = b"data: ", b"\n\n"

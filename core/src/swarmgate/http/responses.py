@@ -77,7 +77,9 @@ async def _write(door: Door, asked: Generating, reply: Reply, *, shortens: bool)
         try:
             await Answer(door, asked, reply).write()
         except Exception as error:
-            if not (shortens and isinstance(leading(error), ContextExceeded)) or reply.begun:
+            if isinstance(fault := leading(error), RequestError) and fault.param == "messages":
+                fault.param = "input"  # as it is called here
+            if not (shortens and isinstance(fault, ContextExceeded)) or reply.begun:
                 raise
             shorter = shortened(asked)
             if shorter is None:

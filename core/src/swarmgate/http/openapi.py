@@ -25,6 +25,7 @@ from swarmgate.http.wire.errors import ErrorDocument
 from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
 from swarmgate.http.wire.logs import LogEvent, LogList
 from swarmgate.http.wire.models import ModelDocument, ModelList
+from swarmgate.http.wire.ranking import Ranking, RerankBody
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.responses.described import RESPONSES
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
@@ -45,6 +46,8 @@ _STRUCTS: tuple[type, ...] = (
     CompletionChunk,
     EmbeddingBody,
     EmbeddingList,
+    RerankBody,
+    Ranking,
     ModelDocument,
     ModelList,
     SwarmDocument,
@@ -134,6 +137,8 @@ def _paths() -> Json:
             session=True,
         ),
         "/v1/embeddings": asking("embed", "Embed texts.", EmbeddingBody, holding(EmbeddingList)),
+        "/v1/rerank": asking("rerank", "Judge documents by a query.", RerankBody, holding(Ranking)),
+        "/rerank": asking("rerank_plain", "Judge documents by a query.", RerankBody, holding(Ranking)),
         "/v1/models": looking("models", "List the models.", {200: ("All models.", holding(ModelList))}, 401, 500),
         "/v1/models/{name}": looking(
             "model",

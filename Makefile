@@ -17,6 +17,8 @@ PROJECTS := . core $(PLUGINS)
 PYPROJECTS := pyproject.toml core/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 PACKAGES := swarmgate swarmgate-core $(subst _,-,$(PLUGINS:plugins/%=swarmgate-%))
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Containers like to set it: each of the many processes that tests start would compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets
@@ -68,6 +70,11 @@ $(STAMPS)/fuzz: requirements/fuzz.txt $(STAMPS)/runtime
 	@$(INSTALL) -r $<
 	@touch $@
 
+$(STAMPS)/docs: requirements/docs.txt $(STAMPS)/runtime
+	@echo "· installing what makes the site"
+	@$(INSTALL) -r $<
+	@touch $@
+
 ##### Using it
 
 .PHONY: run
@@ -76,12 +83,15 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 
 ##### Checking it
 
-.PHONY: test test-fast check fix fuzz bench bench-split bench-routers bench-uneven bench-tunnels bench-swarm simulate soak
+# Two files at a time, those that take long first (conftest.py); ARGS="-n 0 --pdb" runs them in one process.
+PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: test test-fast check fix docs fuzz bench bench-split bench-routers bench-uneven bench-tunnels bench-swarm simulate soak
 test: setup setup-engine ## Run all tests
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: setup ## Run the tests that need no engine and no foreign clients
-	@$(BIN)/pytest -m 'not engine and not clients' $(ARGS)
+	@$(PYTEST) -m 'not engine and not clients' $(ARGS)
 
 check: setup ## Check form, types, imports and pins
 	@$(BIN)/ruff format --check
@@ -95,6 +105,10 @@ check: setup ## Check form, types, imports and pins
 fix: setup ## Format, and mend what can be mended by machine
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+docs: setup $(STAMPS)/docs ## Write the documentation as a site into site/ (ARGS="serve" shows it while it is written)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(or $(ARGS),build)
+	@test -n "$(ARGS)" || echo "· the site is site/index.html"
 
 fuzz: setup $(STAMPS)/fuzz ## Throw bytes at whatever reads a stranger's (ARGS="--seconds 60 token"; two minutes)
 	@$(BIN)/python scripts/fuzz.py $(ARGS)
@@ -128,7 +142,7 @@ soak: setup ## Keep a gateway under mixed load and see that it stays as small (t
 .PHONY: wheels changelog pins clean
 wheels: | $(OWN_UV) ## Build every distribution into dist/
 	@rm -rf dist
-	@$(foreach project,$(PROJECTS),$(UV) build --quiet --wheel --build-constraints requirements/build.txt --out-dir dist $(project) &&) ls dist
+	@$(foreach project,$(PROJECTS),$(UV) build --wheel --build-constraints requirements/build.txt --out-dir dist $(project) &&) ls dist
 
 changelog: setup ## Show what the next release's notes would say
 	@$(BIN)/towncrier build --draft --version next
@@ -142,5 +156,5 @@ pins: | $(OWN_UV) ## Write requirements/*.txt anew (PINS=--upgrade takes newer v
 	  $$(grep -q '^# alone' $$given && echo --no-deps) $$given -o $${given%.in}.txt; done
 
 clean: ## Remove everything made here
-	@rm -rf $(VENV) .uv dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .uv dist site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -249,3 +249,16 @@ async def test_what_capacity_raises_ends_the_waiting() -> None:
         async with admission.admit(Ticket("m"), lambda: gone() if next(answers, None) is None else 0, why=never):
             pass
     assert admission.waiting("m") == 0
+
+
+def test_those_who_wait_have_a_place() -> None:
+    """By when they came; who is inside, or nowhere, has none."""
+    line = Line(limit=9)
+    first, second, third = Ticket("m"), Ticket("m"), Ticket("m")
+    assert line.place(first) == 0
+    for ticket in (first, second, third):
+        line.arrive(ticket, 1)
+    line.enter(first)
+    assert [line.place(ticket) for ticket in (first, second, third)] == [0, 1, 2]
+    line.leave(second)
+    assert [line.place(ticket) for ticket in (second, third)] == [0, 1]

@@ -38,7 +38,7 @@ async def test_a_sick_node_is_found_and_found_well_again(monkeypatch: pytest.Mon
     states = set[str]()
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(partial(keep_trying, dispatcher, {"b"}, every=0.02, seconds=5))
+            tasks.start_soon(partial(keep_trying, dispatcher, lambda: {"b"}, every=0.02, seconds=5))
             while not ("open" in states and dispatcher.nodes()[0].breaker == "closed"):
                 states.add(dispatcher.nodes()[0].breaker)
                 await anyio.sleep(0.01)

@@ -329,3 +329,21 @@ async def until_left_out(crew: Crew, node: str) -> None:
         member.offer.node == node and member.standing == "left_out" for member in crew.members()
     ):
         await anyio.sleep(0.005)
+
+
+async def test_who_is_gone_is_told_for_a_while() -> None:
+    """Offered no more, with since when; back again, it is one of those who are there."""
+    ledger, fake = MemoryLedger(), FakeTransport()
+    await ledger.post(an_offer("a"))
+    with anyio.fail_after(10):
+        async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crew:
+            assert names(await anext(crew)) == "a"
+            assert crew.members()[0].seen_seconds == 0.0
+            assert crew.departed() == ()
+            await ledger.withdraw(an_offer("a"))
+            assert names(await anext(crew)) == ""
+            (gone,) = crew.departed()
+            assert (crew.members(), gone.standing, gone.seen_seconds is not None) == ((), "gone", True)
+            await ledger.post(an_offer("a", sequence=2))
+            assert names(await anext(crew)) == "a"
+            assert crew.departed() == ()

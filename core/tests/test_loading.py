@@ -240,3 +240,33 @@ async def test_a_backend_without_a_model_is_told_to_load_all_the_same() -> None:
     async with loading(backend) as made:
         assert made.placed() == ()
     assert backend.plans == [""]
+
+
+async def test_what_is_let_go_of_is_loaded_no_more() -> None:
+    """What is under way is given up first; what it held others may have."""
+    backend, other = Loaded(card=a_card("m", weight_bytes=1)), Loaded(card=a_card("n", weight_bytes=1))
+    backend.gate = anyio.Event()
+    async with loading(backend, other) as made:
+        await tell(made, A)
+        load = made.loads[0]
+        assert (backend.plans, load.state(), other.plans) == (["a"], "loading", [])
+        with anyio.fail_after(10):
+            await made.remove(load)
+        assert (backend.cancelled, load.under_way) == (1, [])
+        assert [left.name for left in made.loads] == ["b1"]
+        await settled()
+        assert other.plans == ["a"]
+        assert [placed.backend for placed in made.placed()] == ["b1"]
+
+
+async def test_its_state_in_a_word() -> None:
+    """As its health says, and where that cannot know, what keeps it from being loaded."""
+    backend = Loaded(Unavailable("later"))
+    load = Load("b", backend)
+    assert load.state() == "loading"
+    load.waiting = "too large"
+    assert load.state() == "waiting"
+    load.failed = "no such file"
+    assert load.state() == "failed"
+    backend.state = Health(ready=True)
+    assert load.state() == "loaded"

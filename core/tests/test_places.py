@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from swarmgate.chat import ModelCard
 from swarmgate.echo import EchoBackend, EchoOptions
-from swarmgate.errors import NoCandidate, Starting, UnknownModel, Unsupported
+from swarmgate.errors import NoCandidate, NotLoaded, Starting, UnknownModel, Unsupported
 from swarmgate.nouns import Health
 from swarmgate.places import capacity, named, serving, summary, why_not
 
@@ -45,6 +45,19 @@ def test_those_that_failed_for_good_do_not_serve() -> None:
     assert [place.name for place in serving({"a": stub(BROKEN), "b": stub(LOADING)}, "m")] == ["b"]
     with pytest.raises(NoCandidate, match="'m' cannot be served: no such file"):
         serving({"a": stub(BROKEN)}, "m")
+
+
+def test_what_was_unloaded_is_told_apart_from_what_failed() -> None:
+    """Somebody wanted it so; beside a place that failed or loads it changes nothing."""
+    resting = Health(ready=False, reason="is unloaded", permanent=True, unloaded=True)
+    with pytest.raises(NotLoaded, match="model 'm' is unloaded"):
+        serving({"a": stub(resting)}, "m")
+    with pytest.raises(NoCandidate, match="'m' cannot be served: a: is unloaded; b: no such file") as caught:
+        serving({"a": stub(resting), "b": stub(BROKEN)}, "m")
+    assert not isinstance(caught.value, NotLoaded)
+    assert [place.name for place in serving({"a": stub(resting), "b": stub(LOADING)}, "m")] == ["b"]
+    assert summary({"m": named({"a": stub(resting)}, "m")}).unloaded
+    assert not summary({"m": named({"a": stub(resting), "b": stub(LOADING)}, "m")}).unloaded
 
 
 def test_what_a_model_can_do_is_known_once_it_is_ready() -> None:

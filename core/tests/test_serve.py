@@ -133,6 +133,16 @@ async def test_the_swarm_is_seen_through_the_door(tmp_path: Path) -> None:
     assert (model.name, model.backend, model.ready, model.plan) == ("echo", "echo", True, "models are not split")
 
 
+async def test_who_watches_the_swarm_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """The state comes at once; when the gateway stops the stream ends by itself, and nobody waits for it."""
+    plan = blueprint(tmp_path, EchoOptions(), drain_seconds=1000.0)
+    async with running(plan) as gateway, await gateway.connect() as stream:
+        await stream.send(b"GET /v1/swarm/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(stream, b"event: swarm")
+        await gateway.stop()
+        await until(stream, b"0\r\n\r\n")  # the last chunk
+
+
 async def test_a_split_model_is_told_with_its_places(tmp_path: Path) -> None:
     """When it is ready, over which machines."""
 

@@ -197,3 +197,18 @@ def test_a_place_s_pace_is_known_once_it_has_read() -> None:
     rate, start = tallies.pace(tallies.begin(place(), DEMAND, 3))
     assert (rate, start) == (pytest.approx(50.0), pytest.approx(0.0))
     assert tallies.pace(tallies.begin(place(name="other"), DEMAND, 3)) == (0.0, 0.0)
+
+
+def test_tokens_are_counted_while_they_are_written_and_after() -> None:
+    """Those of all answers at a place, begun or over, also of one that failed; of nobody there are none."""
+    tallies = Tallies()
+    assert tallies.written("a") == 0
+    one, two = tallies.begin(place(), DEMAND, 0), tallies.begin(place(), DEMAND, 0)
+    tallies.wrote(one, 3, 1)
+    tallies.wrote(two, 1, 1)
+    assert two.count(2)
+    assert tallies.written("a") == 6
+    tallies.end(one, 2, failed=True)
+    assert tallies.written("a") == 6
+    tallies.end(two, 2, failed=False)
+    assert (tallies.written("a"), tallies.written("b")) == (6, 0)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 #: Folders that hold nothing of ours: what was built, fetched or remembered.
-STRANGERS = {"__pycache__", "build", "dist", "node_modules"}
+STRANGERS = {"__pycache__", "build", "dist", "node_modules", "site"}
 
 
 def walk(folder: Path) -> Iterator[Path]:

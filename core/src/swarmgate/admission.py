@@ -142,6 +142,14 @@ class Line:
         """Return how many are inside for *model*."""
         return self._lanes[model].inside if model in self._lanes else 0
 
+    def place(self, ticket: Ticket) -> int:
+        """Return the place of *ticket* among those who wait, 1 for who came first of them; 0 if it does not wait.
+
+        Who asks for much may yet be passed: whose turn it is, is decided when there is one.
+        """
+        waiting = self._lanes[ticket.model].waiting if ticket.model in self._lanes else []
+        return waiting.index(ticket) + 1 if ticket in waiting else 0
+
     def retry_after(self, model: str, capacity: int) -> float:
         """Guess in whole seconds when a slot will be free for one who comes now."""
         lane = self._lanes[model]
@@ -179,6 +187,10 @@ class Admission:
     def running(self, model: str) -> int:
         """Return how many are inside for *model*."""
         return self._line.inside(model)
+
+    def place(self, ticket: Ticket) -> int:
+        """Return the place of *ticket* among those who wait, 0 if it does not."""
+        return self._line.place(ticket)
 
     @asynccontextmanager
     async def admit(

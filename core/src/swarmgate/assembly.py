@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Container, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,10 +26,11 @@ from swarmgate.errors import ConfigError, EngineError
 from swarmgate.federating import follow_gateways
 from swarmgate.findings import Findings, Signed
 from swarmgate.hedging import Budget
+from swarmgate.hosting import Hosting, hosting
 from swarmgate.identity import Identity
 from swarmgate.joining import settle
 from swarmgate.knocking import Knocking
-from swarmgate.loading import Loading
+from swarmgate.loading import Load, Loading
 from swarmgate.memory import free_memory
 from swarmgate.nouns import GATEWAY, LLAMA_RPC, Endpoint, Health, Node
 from swarmgate.opening import discover, open_part, schemes, services
@@ -49,6 +50,7 @@ from swarmgate.racing import Races
 from swarmgate.reaching import by_scheme
 from swarmgate.roster import Member, Placed
 from swarmgate.shadow import Shadow
+from swarmgate.unloaded import Unloaded
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
@@ -69,6 +71,7 @@ class Assembly:
     crew: Crew | None = None
     gateways: Crew | None = None
     shadow: Shadow | None = None
+    hosting: Hosting | None = None
     _open: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     _answering: dict[str, Backend] = field(default_factory=dict[str, Backend])
     _dispatcher: Dispatcher | None = None
@@ -138,14 +141,37 @@ class Assembly:
 
     def add(self, slot: Slot[T], name: str, thing: T, *, loads: bool = True) -> str:
         """Take *thing* in as the next of *slot* and return its name there; a backend that *loads* is loaded, too."""
-        things = self._open.setdefault(slot.name, {})
-        if name in things:
-            name = next(free for number in count(2) if (free := f"{name}-{number}") not in things)
-        things[name] = thing
         if slot.name == BACKEND.name:
-            backend = cast("Backend", thing)
-            self._answering[name] = Attended(self.loading.add(name, backend)) if loads else backend
+            return self.take_in(name, cast("Backend", thing), loads=loads, again=False)[0]
+        things = self._open.setdefault(slot.name, {})
+        name = _free(name, things)
+        things[name] = thing
         return name
+
+    def take_in(self, name: str, backend: Backend, *, loads: bool, again: bool) -> tuple[str, Load | None]:
+        """Let *backend* answer, *again* under the *name* it had, and have it loaded if it *loads*; return its name."""
+        name = name if again else _free(name, self._answering)
+        self._open.setdefault(BACKEND.name, {})[name] = backend
+        load = self.loading.add(name, backend) if loads else None
+        self._answering[name] = backend if load is None else Attended(load)
+        return name, load
+
+    def shelve(self, name: str, stand_in: Unloaded) -> None:
+        """Send nothing new to the backend called *name*; *stand_in* knows its models from now on."""
+        self._open[BACKEND.name].pop(name, None)
+        self._answering[name] = stand_in
+
+    def let_go(self, name: str) -> None:
+        """Forget the backend called *name*, which is closed."""
+        self._answering.pop(name, None)
+
+    async def give_up(self, load: Load) -> None:
+        """Load *load* no more, and return when its backend does nothing for it any longer."""
+        await self.loading.remove(load)
+
+    def in_flight(self, name: str) -> int:
+        """Return how many requests are under way at the backend called *name*."""
+        return self.dispatcher.in_flight(name)
 
     def remove(self, slot: Slot[Any], name: str) -> None:
         """Let go of the part of *slot* called *name*, which was never to be loaded."""
@@ -154,27 +180,28 @@ class Assembly:
 
     @property
     def loaded_names(self) -> frozenset[str]:
-        """Return the backends whose models are loaded here, by name."""
+        """Return the backends whose models are loaded here now, by name."""
         return frozenset(load.name for load in self.loading.loads)
 
     def members(self) -> tuple[Member, ...]:
-        """Return every worker this gateway knows of, how it was found, and which of its models has it."""
+        """Return every worker this gateway knows or knew of, how it was found, and which of its models has it."""
         holders = self.loading.holders()
         return tuple(replace(member, model=holders.get(member.offer.key, "")) for member in self._seen(self.crew))
 
     def peers(self) -> tuple[Member, ...]:
-        """Return every other gateway that is offered, and how it was found."""
+        """Return every other gateway that is offered or was lately, and how it was found."""
         return self._seen(self.gateways)
 
     def _seen(self, crew: Crew | None) -> tuple[Member, ...]:
         """Return the members of *crew*; one that no discovery posted here came by the ledger itself."""
         ledger = tuple(name for name in self.all(LEDGER) if name != _LOCAL_LEDGER)
-        members = crew.members() if crew is not None else ()
+        members = (*crew.members(), *crew.departed()) if crew is not None else ()
         return tuple(replace(member, found=self.findings.of(member.offer) or ledger) for member in members)
 
     def placed(self) -> tuple[Placed, ...]:
         """Return where every model is, or why it is nowhere."""
-        return self.loading.placed()
+        loaded = self.loading.placed()
+        return loaded if self.hosting is None else self.hosting.placed(self.blueprint.settings.placement, loaded)
 
     async def wait_ready(self, tell: Callable[[str, Health], None] = lambda _name, _health: None) -> None:
         """Wait until every backend that loads something is ready or has failed for good.
@@ -221,12 +248,7 @@ async def assemble(
     context = PartContext(node, state_dir, identity.membership)
     async with AsyncExitStack() as stack:
         assembly = Assembly(blueprint, node, identity)
-        chosen = blueprint.opened_by("run")
-        for slot in SLOTS:
-            for choice in chosen:
-                if choice.slot.name == slot.name:
-                    thing = await open_part(choice, context, stack)
-                    assembly.add(slot, choice.part.name, thing, loads=choice.part.loads)
+        await _open_parts(assembly, context, stack)
         if blueprint.shadow is not None:
             assembly.shadow = Shadow(cast("Balancer", await open_part(blueprint.shadow, context, stack)))
         reach = by_scheme(assembly.transports)
@@ -253,7 +275,7 @@ async def assemble(
                 partial(
                     keep_trying,
                     assembly.dispatcher,
-                    assembly.loaded_names,
+                    lambda: assembly.loaded_names,
                     every=settings.canary_seconds,
                     seconds=_CANARY_PATIENCE,
                 )
@@ -275,6 +297,27 @@ async def assemble(
                 )
             )
         yield assembly
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """Return *name*, or if it is *taken* one like it."""
+    if name not in taken:
+        return name
+    return next(free for number in count(2) if (free := f"{name}-{number}") not in taken)
+
+
+async def _open_parts(assembly: Assembly, context: PartContext, stack: AsyncExitStack) -> None:
+    """Open what the blueprint of *assembly* chooses, slot by slot, for as long as *stack* is."""
+    chosen = assembly.blueprint.opened_by("run")
+    for slot in SLOTS:
+        choices = [choice for choice in chosen if choice.slot.name == slot.name]
+        if slot is BACKEND:
+            assembly.hosting = await stack.enter_async_context(hosting(assembly, context))
+            for choice in choices:
+                await assembly.hosting.open(choice)
+            continue
+        for choice in choices:
+            assembly.add(slot, choice.part.name, await open_part(choice, context, stack))
 
 
 async def _follow_crew(crew: Crew, loading: Loading) -> None:

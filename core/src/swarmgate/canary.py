@@ -5,7 +5,7 @@ What :func:`due` decides is pure; :func:`keep_trying` is a thin shell around it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
 import anyio
@@ -33,7 +33,9 @@ def due(nodes: Iterable[Answering], asked: Mapping[str, float], now: float, ever
     )
 
 
-async def keep_trying(dispatcher: Dispatcher, names: Collection[str], *, every: float, seconds: float) -> None:
+async def keep_trying(
+    dispatcher: Dispatcher, names: Callable[[], Collection[str]], *, every: float, seconds: float
+) -> None:
     """Try out those backends of *dispatcher* that are none of *names*, until cancelled.
 
     *names* are those that are looked after already: engines of ours die aloud.  A try that takes longer than *seconds*
@@ -43,7 +45,7 @@ async def keep_trying(dispatcher: Dispatcher, names: Collection[str], *, every: 
     async with anyio.create_task_group() as tasks:
         while True:
             now = anyio.current_time()
-            nodes = [node for node in dispatcher.nodes() if node.backend not in names]
+            nodes = [node for node in dispatcher.nodes() if node.backend not in names()]
             for node in nodes:
                 if node.in_flight or node.backend not in asked:
                     asked[node.backend] = now

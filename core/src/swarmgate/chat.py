@@ -272,3 +272,10 @@ def estimated_tokens(prompt: Prompt) -> int:
         case ChatPrompt(messages=messages, tools=tools):
             letters = sum(len(message.content) + 16 for message in messages)
             return (letters + len(msgspec.json.encode(tools))) // 4 + 1
+
+
+def least_asked(card: ModelCard) -> GenerateRequest:
+    """Return the least that can be asked of the model of *card*: one token, to see whether any comes."""
+    hello = Message(role="user", content="Hi")
+    prompt = ChatPrompt(messages=(hello,)) if "chat" in card.abilities else TextPrompt("Hi")
+    return GenerateRequest(id="canary", model=card.name, prompt=prompt, max_tokens=1)

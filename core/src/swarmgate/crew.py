@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 
 from swarmgate.background import background
 from swarmgate.contracts import Ledger, Probe
+from swarmgate.departed import Departed
 from swarmgate.errors import Unavailable, Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Offer, Service, Worker
 from swarmgate.reaching import Reach, Reached
@@ -51,6 +52,22 @@ class _Path:
     joined_at: float = 0.0
     ready_at: float = 0.0
     retry_at: float | None = None
+    left_at: float | None = None
+
+    def member(self, now: float) -> Member:
+        """Return who offers it, as seen at the time *now*."""
+        seen = 0.0 if self.worker is not None else None if self.left_at is None else now - self.left_at
+        return Member(
+            offer=self.offer,
+            standing=self.standing,
+            reason=self.reason,
+            endpoint=self.worker.endpoint if self.worker else None,
+            labels=self.worker.offer.labels if self.worker else self.offer.labels,
+            retry_seconds=None if self.retry_at is None else max(self.retry_at - now, 0.0),
+            address=self.reached.address if self.reached else "",
+            way=self.reached.way if self.reached else None,
+            seen_seconds=seen,
+        )
 
 
 class Crew(AsyncIterator[tuple[Worker, ...]]):
@@ -75,6 +92,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
         self._me = me
         self._is_own, self._settle = is_own, settle_seconds
         self._paths: dict[Key, _Path] = {}
+        self._departed = Departed()
         self._flaps: dict[Key, int] = {}
         self._changed = anyio.Event()
         self._heard = False
@@ -105,19 +123,11 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
     def members(self) -> tuple[Member, ...]:
         """Return everybody who offers the service, in whatever state, sorted by key."""
         now = anyio.current_time()
-        return tuple(
-            Member(
-                offer=path.offer,
-                standing=path.standing,
-                reason=path.reason,
-                endpoint=path.worker.endpoint if path.worker else None,
-                labels=path.worker.offer.labels if path.worker else path.offer.labels,
-                retry_seconds=None if path.retry_at is None else max(path.retry_at - now, 0.0),
-                address=path.reached.address if path.reached else "",
-                way=path.reached.way if path.reached else None,
-            )
-            for _, path in sorted(self._paths.items())
-        )
+        return tuple(path.member(now) for _, path in sorted(self._paths.items()))
+
+    def departed(self) -> tuple[Member, ...]:
+        """Return who offered the service lately and does so no more, sorted by key."""
+        return self._departed.members(anyio.current_time(), without=self._paths)
 
     async def follow(self, tasks: TaskGroup) -> None:
         """Hold a path to whoever offers the service, by *tasks*, until cancelled."""
@@ -144,7 +154,9 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
     def _take(self, offers: tuple[Offer, ...], tasks: TaskGroup) -> None:
         standing = {offer.key: offer for offer in offers if offer.node != self._me}
         for key in self._paths.keys() - standing.keys():
-            self._paths.pop(key).scope.cancel()
+            path, now = self._paths.pop(key), anyio.current_time()
+            self._departed.add(path.member(now), now)
+            path.scope.cancel()
             self._stir()
         for key, offer in standing.items():
             path = self._paths.get(key)
@@ -242,6 +254,7 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
             other.displaced = f"is in use as {path.offer.name!r} already, by {_by(path)}"
             other.using.cancel()
             other.worker, other.standing, other.reason = None, "left_out", other.displaced
+            other.left_at = anyio.current_time()
             log.info("crew.displaced", other=other.offer.name, reason=other.displaced)
             return other
         return None
@@ -260,7 +273,8 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
 
     def _leave(self, path: _Path, log: structlog.stdlib.BoundLogger) -> bool:
         """Note that *path* cannot be used any more; return whether it had stood for long."""
-        healthy = anyio.current_time() - path.joined_at >= _HEALTHY_SECONDS
+        path.left_at = anyio.current_time()
+        healthy = path.left_at - path.joined_at >= _HEALTHY_SECONDS
         self._flaps[path.offer.key] = 0 if healthy else self._flaps.get(path.offer.key, 0) + 1
         path.worker = None
         log.info("crew.left", reason=path.reason)

@@ -56,8 +56,10 @@ class Account(Word, frozen=True):
 
     *path* is the template of what was asked, *at* when.  *status* is 0 while the request runs.  *reason* is the last
     failure of a backend on the way, also of one that was made good; *fault* is the code of the error that the client
-    was told.  *decisions* go with the number of the answer they were made for, where several were asked for; *left_out*
-    is how many earlier ones are not kept.
+    was told.  *writing_seconds* is how long ago its first piece came, or how long the answer took from there, None if
+    none came; *queue_place* its place among those who wait for a slot, 0 if it does not.  *decisions* go with the
+    number of the answer they were made for, where several were asked for; *left_out* is how many earlier ones are not
+    kept.
     """
 
     id: str
@@ -73,5 +75,7 @@ class Account(Word, frozen=True):
     reason: str = ""
     fault: str = ""
     usage: Usage = Usage()
+    writing_seconds: float | None = None
+    queue_place: int = 0
     decisions: tuple[tuple[int, Decision], ...] = ()
     left_out: int = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -24,12 +25,11 @@ from swarmgate.chat import (
     Embeddings,
     EmbedRequest,
     GenerateRequest,
-    Message,
     ModelCard,
-    TextPrompt,
     Token,
     TokenizeRequest,
     estimated_tokens,
+    least_asked,
 )
 from swarmgate.contracts import Backend, Balancer
 from swarmgate.errand import Errand, Patience, Route
@@ -37,7 +37,7 @@ from swarmgate.errors import EngineError, RequestError, Starting, SwarmgateError
 from swarmgate.nouns import Candidate, Demand, Health
 from swarmgate.passage import current_passage
 from swarmgate.pieces import Pieces, fetched
-from swarmgate.places import Place, capacity, named, serving, summary, why_not
+from swarmgate.places import Place, capacity, named, serving, summary, unloaded, why_not
 from swarmgate.prefixes import blocks_of
 from swarmgate.racing import Race, Races, Runner
 from swarmgate.roster import Answering
@@ -111,15 +111,17 @@ class Dispatcher:
         return named(self._backends(), name)[0].card
 
     def health(self, model: str | None = None) -> Health:
-        """Return whether *model* could answer now; for None, whether every model could.
+        """Return whether *model* could answer now; for None, whether every model could that is not unloaded.
 
         Raises:
             UnknownModel: no backend serves *model*.
 
         """
         backends = self._backends()
-        names = [card.name for card in self.models()] if model is None else [model]
-        return summary({name: named(backends, name) for name in names})
+        if model is not None:
+            return summary({model: named(backends, model)})
+        models = {card.name: named(backends, card.name) for card in self.models()}
+        return summary({name: places for name, places in models.items() if not unloaded(places)})
 
     def places(self, model: str) -> tuple[Place, ...]:
         """Return whoever has *model*, in whatever state.
@@ -137,6 +139,10 @@ class Dispatcher:
     def running(self, model: str) -> int:
         """Return how many slots of *model* are taken, by its card's name."""
         return self._admission.running(model)
+
+    def in_flight(self, backend: str) -> int:
+        """Return how many requests are under way at the backend of that name."""
+        return self._tallies.in_flight(backend)
 
     def drain(self, node: str, *, wanted: bool = True) -> tuple[str, ...]:
         """Send nothing new to *node*, a backend's name or that of the gateway behind it, or for not *wanted* do again.
@@ -170,6 +176,8 @@ class Dispatcher:
                     breaker=breaker.state(now),
                     retry_seconds=breaker.retry_seconds(now),
                     in_flight=self._tallies.in_flight(name),
+                    slots=max((card.slots for card in cards), default=0),
+                    written=self._tallies.written(name),
                 )
             )
         return tuple(found)
@@ -189,7 +197,7 @@ class Dispatcher:
         failed: bool | None = None
         try:
             with anyio.fail_after(seconds):
-                async with backend.generate(_canary(card)) as deltas:
+                async with backend.generate(least_asked(card)) as deltas:
                     async for _ in deltas:
                         pass
             failed = False
@@ -315,9 +323,11 @@ class Dispatcher:
     async def _admitted(self, errand: Errand, asker: Asker, priority: int = 0) -> AsyncGenerator[None]:
         route, arrived = errand.route, anyio.current_time()
         tokens = errand.demand.prompt_tokens + (errand.demand.max_tokens or _USUAL_TOKENS)
+        # vLLM's field: there, less is sooner
+        ticket = Ticket(model=route.model, asker=asker, priority=-priority, tokens=tokens)
+        route.place = partial(self._admission.place, ticket)
         admission = self._admission.admit(
-            # vLLM's field: there, less is sooner
-            Ticket(model=route.model, asker=asker, priority=-priority, tokens=tokens),
+            ticket,
             lambda: capacity(preferred(errand.places(), relayed=errand.relayed)),
             why=lambda: why_not(errand.demand.model, errand.places()),
         )
@@ -331,14 +341,6 @@ class Dispatcher:
         finally:
             if not entered:
                 route.queue_seconds = anyio.current_time() - arrived
-
-
-def _canary(card: ModelCard) -> GenerateRequest:
-    """Return the least that can be asked of *card*."""
-    prompt = (
-        ChatPrompt(messages=(Message(role="user", content="Hi"),)) if "chat" in card.abilities else TextPrompt("Hi")
-    )
-    return GenerateRequest(id="canary", model=card.name, prompt=prompt, max_tokens=1)
 
 
 def _renamed(request: RequestT, place: Place) -> RequestT:

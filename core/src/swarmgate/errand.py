@@ -50,7 +50,8 @@ class Route:
     answered last, or the node behind it; *attempts* counts the backends asked, *resumed* how often a begun answer was
     carried on, *hung* how often a backend was given up because it said nothing, *hedged* how often another was asked
     beside it; *reason* is the last failure on the way.  *decisions* are one for each attempt, in
-    order (the last 32), and one more if the request was given up because nobody was left to ask.
+    order (the last 32), and one more if the request was given up because nobody was left to ask.  *place* returns
+    its place among those who wait for a slot, 0 while it does not wait.
     """
 
     model: str = ""
@@ -62,6 +63,7 @@ class Route:
     queue_seconds: float = 0.0
     reason: str = ""
     decisions: list[Decision] = field(default_factory=list[Decision])
+    place: Callable[[], int] = int
 
 
 @dataclass(frozen=True, slots=True)

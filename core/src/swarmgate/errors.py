@@ -9,13 +9,16 @@
         * :exc:`ContextExceeded`
         * :exc:`Unsupported` -- the model lacks the ability asked for
         * :exc:`Unauthorized` (401)
+        * :exc:`Conflict` -- the state of what it is about forbids it (409)
     * :exc:`QueueFull` -- too many wait already; come back later (429)
     * :exc:`Unavailable` -- right question, nobody to answer it now (503)
         * :exc:`Starting` -- an engine is loading its model
         * :exc:`NoCandidate` -- every backend that serves the model is out
+            * :exc:`NotLoaded` -- an operator unloaded the model
     * :exc:`Unreachable` -- a node is known but no path to it can be opened (502)
     * :exc:`EngineError` -- a backend took the work and failed it (502)
         * :exc:`Hung` -- it took the work and says nothing
+    * :exc:`LoadFailed` -- a model that was asked for cannot be loaded (500)
     * :exc:`LoopDetected` -- a request goes in circles between gateways (508)
 
 Every class says which HTTP status, OpenAI ``type`` and ``code`` it becomes; only
@@ -92,6 +95,13 @@ class Unauthorized(RequestError):
     code = "invalid_api_key"
 
 
+class Conflict(RequestError):
+    """What is asked for cannot be done as things stand; the message says what has to happen first."""
+
+    status = 409
+    code = "conflict"
+
+
 class QueueFull(SwarmgateError):
     """As many requests wait as may wait; *retry_after* is a guess in seconds."""
 
@@ -128,6 +138,12 @@ class NoCandidate(Unavailable):
     code = "no_candidate"
 
 
+class NotLoaded(NoCandidate):
+    """The model is known and was unloaded: it answers again once somebody loads it."""
+
+    code = "model_not_loaded"
+
+
 class Unreachable(SwarmgateError):
     """A node is known but no path to it can be opened."""
 
@@ -144,6 +160,12 @@ class EngineError(SwarmgateError):
 
 class Hung(EngineError):
     """A backend took the work, and nothing comes of it: it was given up, not heard of."""
+
+
+class LoadFailed(SwarmgateError):
+    """A model that was asked for cannot be loaded, however often it is tried; the message says why."""
+
+    code = "model_load_failed"
 
 
 class LoopDetected(SwarmgateError):

@@ -17,7 +17,7 @@ from swarmgate.background import background
 from swarmgate.contracts import Backend, Splitter
 from swarmgate.errors import SwarmgateError, Unavailable
 from swarmgate.nouns import Health, Worker
-from swarmgate.roster import Placed
+from swarmgate.roster import ModelState, Placed
 from swarmgate.sizes import numberless
 from swarmgate.split import OnChange, Placement, SplitPlan
 
@@ -47,6 +47,8 @@ class Load:
     failed_with: tuple[Worker, ...] = ()
     retry_at: float = 0.0
     scope: anyio.CancelScope | None = field(default=None, repr=False)
+    #: One for each order to load that the backend has yet to come back from.
+    under_way: list[anyio.Event] = field(default_factory=list[anyio.Event], repr=False)
 
     @property
     def latest(self) -> SplitPlan | None:
@@ -61,6 +63,15 @@ class Load:
         if self.failed is not None:
             return Health(ready=False, reason=self.failed, permanent=True)
         return Health(ready=False, reason=self.waiting) if self.waiting is not None else health
+
+    def state(self) -> ModelState:
+        """Return the same in a word."""
+        health = self.health()
+        if health.ready:
+            return "loaded"
+        if health.permanent:
+            return "failed"
+        return "loading" if self.waiting is None else "waiting"
 
 
 class Loading:
@@ -100,6 +111,14 @@ class Loading:
         self._stir()
         return load
 
+    async def remove(self, load: Load) -> None:
+        """Look after *load* no longer; what is being loaded is given up, and has ended when this returns."""
+        self.loads.remove(load)
+        self._stop(load)
+        for order in tuple(load.under_way):
+            await order.wait()
+        self._stir()
+
     def tell(self, crew: tuple[Worker, ...]) -> None:
         """Say who is there; only the latest counts."""
         self._crew = crew
@@ -115,6 +134,7 @@ class Loading:
                 plan=load.plan,
                 coming=load.coming,
                 waiting=load.waiting or load.failed or "",
+                state=load.state(),
             )
             for load in self.loads
             for card in load.backend.models()
@@ -224,7 +244,9 @@ class Loading:
         self._stop(load)
         load.coming, load.waiting = plan, None
         load.scope = anyio.CancelScope()
-        tasks.start_soon(self._load, load, plan, load.scope)
+        order = anyio.Event()
+        load.under_way.append(order)
+        tasks.start_soon(self._load, load, plan, load.scope, order)
 
     @staticmethod
     def _stop(load: Load) -> None:
@@ -232,7 +254,14 @@ class Loading:
             load.scope.cancel()
         load.coming = load.scope = None
 
-    async def _load(self, load: Load, plan: SplitPlan, scope: anyio.CancelScope) -> None:
+    async def _load(self, load: Load, plan: SplitPlan, scope: anyio.CancelScope, order: anyio.Event) -> None:
+        try:
+            await self._order(load, plan, scope)
+        finally:
+            load.under_way.remove(order)
+            order.set()
+
+    async def _order(self, load: Load, plan: SplitPlan, scope: anyio.CancelScope) -> None:
         began = anyio.current_time()
         log = self._log.bind(part=load.name)
         with scope:

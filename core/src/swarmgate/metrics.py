@@ -7,6 +7,7 @@ code an HTTP status.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import anyio.to_thread
@@ -21,11 +22,14 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from swarmgate.chat import ModelCard, Usage
 from swarmgate.nouns import Health
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+#: Codes from here on are the server's fault; they compare as texts.
+_FAILURES = "500"
 _TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -47,6 +51,20 @@ class Standing(Protocol):
     def running(self, model: str) -> int:
         """Return how many requests for *model* are being answered."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was counted of answers by models up to now.
+
+    *failed* of the *requests* ended with an error of the gateway's or an engine's; *first_seconds* is the sum of the
+    seconds until the first piece of *first_count* answers.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    first_seconds: float = 0.0
+    first_count: int = 0
 
 
 class Metrics:
@@ -127,6 +145,18 @@ class Metrics:
         """Count a stream that had begun and ended with an error."""
         self._truncated.labels(model).inc()
 
+    def totals(self) -> Totals:
+        """Return the sums over all models."""
+        requests, failed, first_seconds, first_count = 0.0, 0.0, 0.0, 0.0
+        for sample in _samples(self._requests):
+            if sample.name.endswith("_total") and sample.labels["model"]:
+                requests += sample.value
+                failed += sample.value if sample.labels["code"] >= _FAILURES else 0.0
+        for sample in _samples(self._first):
+            first_seconds += sample.value if sample.name.endswith("_sum") else 0.0
+            first_count += sample.value if sample.name.endswith("_count") else 0.0
+        return Totals(round(requests), round(failed), first_seconds, round(first_count))
+
     async def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         # What the kernel knows of the process is read from files, and so not in the loop.
@@ -138,6 +168,11 @@ class Metrics:
 
     def _histogram(self, name: str, help_text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
         return Histogram(name, help_text, labels, registry=self.registry, buckets=buckets)
+
+
+def _samples(metric: Collector) -> Iterator[Sample]:
+    for family in metric.collect():
+        yield from family.samples
 
 
 class _StandingCollector(Collector):

@@ -151,10 +151,12 @@ class Health(Word, frozen=True):
     """Ready, or not and why; *progress* in [0, 1] while something long is under way.
 
     *permanent* says that it will not become ready by itself: a request fails at once with
-    *reason* instead of waiting.
+    *reason* instead of waiting.  *unloaded* says that somebody who looks after the gateway wanted it so: nothing is
+    amiss.
     """
 
     ready: bool
     reason: str = ""
     progress: float | None = None
     permanent: bool = False
+    unloaded: bool = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from swarmgate.chat import Ability, ModelCard
 from swarmgate.contracts import Backend
-from swarmgate.errors import NoCandidate, Starting, Unavailable, UnknownModel, Unsupported
+from swarmgate.errors import NoCandidate, NotLoaded, Starting, Unavailable, UnknownModel, Unsupported
 from swarmgate.nouns import Health
 
 
@@ -49,6 +49,7 @@ def serving(backends: Mapping[str, Backend], model: str, ability: Ability | None
         UnknownModel: no backend has a model of that name or alias.
         Unsupported: the model lacks *ability*.
         NoCandidate: all that serve it have failed for good.
+        NotLoaded: it was unloaded everywhere.
 
     """
     places = named(backends, model)
@@ -60,6 +61,8 @@ def serving(backends: Mapping[str, Backend], model: str, ability: Ability | None
         )
     hopeful = tuple(place for place in able if place.health.ready or not place.health.permanent)
     if not hopeful:
+        if unloaded(able):
+            raise NotLoaded(f"model {model!r} {able[0].health.reason}")
         raise NoCandidate(f"model {model!r} cannot be served: {_reasons(able)}")
     return hopeful
 
@@ -72,6 +75,11 @@ def ready(places: Iterable[Place]) -> tuple[Place, ...]:
 def capacity(places: Iterable[Place]) -> int:
     """Return how many answers the ready ones of *places* write at once."""
     return sum(max(place.card.slots, 1) for place in ready(places))
+
+
+def unloaded(places: Iterable[Place]) -> bool:
+    """Return whether the model of *places* answers nowhere because it was unloaded."""
+    return all(place.health.unloaded for place in places)
 
 
 def why_not(model: str, places: Iterable[Place]) -> Unavailable | None:
@@ -97,6 +105,7 @@ def summary(models: Mapping[str, Sequence[Place]]) -> Health:
         reason="; ".join(f"{model}: {_reasons(places)}" for model, places in stuck.items()),
         progress=min(known, default=None),
         permanent=all(place.health.permanent for places in stuck.values() for place in places),
+        unloaded=all(map(unloaded, stuck.values())),
     )
 
 

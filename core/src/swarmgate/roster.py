@@ -7,8 +7,11 @@ from typing import Literal
 from swarmgate.nouns import Endpoint, Health, Node, NodeId, Offer, Way, Word
 from swarmgate.split import Placement, SplitPlan
 
-#: Nobody has answered yet; can be used; cannot, and the member's *reason* says why.
-Standing = Literal["reaching", "usable", "left_out"]
+#: Nobody has answered yet; can be used; cannot, and the member's *reason* says why; is offered no more.
+Standing = Literal["reaching", "usable", "left_out", "gone"]
+#: Answers; is being loaded; cannot be loaded now, or ever, and *waiting* says why; finishes its last answers; is not
+#: loaded because somebody wanted it so.
+ModelState = Literal["loaded", "loading", "waiting", "failed", "unloading", "unloaded"]
 
 
 class Member(Word, frozen=True):
@@ -17,7 +20,8 @@ class Member(Word, frozen=True):
     *labels* are what the offer and then the probe say.  *retry_seconds* is how long it is until the next try
     of one that is left out, None if nothing is planned.  *model* is which of our models has it, empty if none.
     While it is reached, *address* is by which of its addresses, and *way* how that goes, if the transport says so.
-    *found* are the parts by which we heard of it.
+    *found* are the parts by which we heard of it.  *seen_seconds* is how long ago it could last be used, 0 while it
+    can, None if it never could.
     """
 
     offer: Offer
@@ -30,13 +34,14 @@ class Member(Word, frozen=True):
     address: str = ""
     way: Way | None = None
     found: tuple[str, ...] = ()
+    seen_seconds: float | None = None
 
 
 class Placed(Word, frozen=True):
     """Where one backend's model is, or will be, or why nowhere.
 
     *plan* is the one that is loaded, *coming* the one that is being loaded.  *waiting* says what is missing while
-    there is no plan.
+    there is no plan, or why it is not loaded any more.
     """
 
     backend: str
@@ -45,13 +50,15 @@ class Placed(Word, frozen=True):
     plan: SplitPlan | None = None
     coming: SplitPlan | None = None
     waiting: str = ""
+    state: ModelState = "loading"
 
 
 class Answering(Word, frozen=True):
     """One backend as the dispatcher sees it; *node* is the gateway behind it, if it is another one.
 
     *breaker* is ``closed`` while it does well, ``open`` while it is left alone for failing, for *retry_seconds*
-    yet, and ``half_open`` while it is tried again.
+    yet, and ``half_open`` while it is tried again.  *slots* are the answers it writes at once, *written* the tokens
+    it has written for this gateway so far.
     """
 
     backend: str
@@ -62,6 +69,8 @@ class Answering(Word, frozen=True):
     breaker: Literal["closed", "open", "half_open"] = "closed"
     retry_seconds: float = 0.0
     in_flight: int = 0
+    slots: int = 0
+    written: int = 0
 
 
 class Swarm(Word, frozen=True):

@@ -37,6 +37,7 @@ from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
 from swarmgate.parts import BACKEND
 from swarmgate.roster import Swarm
+from swarmgate.shelf import Shelf
 from swarmgate.swarm.facts import facts_of
 from swarmgate.swarm.revoked import keep_revocation
 from swarmgate.swarm.token import Invite, Token
@@ -86,11 +87,14 @@ async def run_until(
             server = Server(_config(application(door)))
             async with background() as tasks:
                 tasks.start_soon(server.run_in_task, (*sockets, *tunnel))
+                tasks.start_soon(door.board.keep)
                 if not keys and not only_here(sockets):
                     announce(Warned(_open_to_all(settings.listen)))
                 tasks.start_soon(_introduce, assembly, url_of(settings.listen, sockets), bool(keys), announce)
                 async with offered(assembly, way_in, _RELEASE) as offer:
                     door.drained = partial(follow_drain, assembly, offer)
+                    if assembly.hosting is not None:
+                        assembly.hosting.changed = door.drained
                     await anext(wishes)
                     announce(Stopping(answers=door.working, seconds=settings.drain_seconds))
                     if offer is not None:
@@ -159,6 +163,8 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
     if way_in is not None:
         door.member_ports, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
     door.responses = Responses(round(settings.kept_responses_mb * 1_000_000))
+    if assembly.hosting is not None:
+        door.shelf = Shelf(assembly.hosting, settings.models_path(), assembly.blueprint.loader)
     door.ticket, membership = assembly.identity.ticket, assembly.identity.membership
     if membership is not None:
         door.revoke = partial(keep_revocation, settings.state_path(), membership)

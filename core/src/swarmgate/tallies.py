@@ -36,11 +36,16 @@ class _Known:
 
 @dataclass(slots=True)
 class _Tally:
-    """What is under way in one place, and its failures: a share, and what share of it is known."""
+    """What is under way in one place, and its failures: a share, and what share of it is known.
+
+    *written* are the tokens of the attempts that are over, *running* those that are not, by their identity.
+    """
 
     in_flight: int = 0
     writing: int = 0
     queued_tokens: int = 0
+    written: int = 0
+    running: dict[int, Entry] = field(default_factory=dict[int, "Entry"])
     failed: float = 0.0
     seen_at: float = -math.inf
     models: dict[str, _Known] = field(default_factory=dict[str, _Known])
@@ -130,6 +135,7 @@ class Tallies:
             unclear=resumed or tally.in_flight >= max(place.card.slots, 1),
         )
         tally.in_flight += 1
+        tally.running[id(entry)] = entry
         tally.queued_tokens += tokens
         known.prefixes.add(demand.blocks)
         return entry
@@ -161,6 +167,8 @@ class Tallies:
         """Count one less in flight, and how it went."""
         tally = self._tallies[entry.name]
         tally.in_flight -= 1
+        tally.running.pop(id(entry), None)
+        tally.written += entry.written
         if entry.read:
             tally.writing -= 1
             if entry.window >= _LEAST:
@@ -187,6 +195,14 @@ class Tallies:
     def in_flight(self, name: str) -> int:
         """Return how many requests *name* has under way."""
         return self._tallies[name].in_flight if name in self._tallies else 0
+
+    def written(self, name: str) -> int:
+        """Return how many tokens *name* has written so far, those of begun answers included; this never falls.
+
+        Unless the place was forgotten since, for want of requests: then it begins anew.
+        """
+        tally = self._tallies.get(name)
+        return tally.written + sum(entry.written for entry in tally.running.values()) if tally is not None else 0
 
     def expected_tokens(self, model: str) -> int:
         """Return how long answers of *model*, by its card's name, have been lately, in tokens; 0 if there were none."""

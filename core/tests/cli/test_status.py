@@ -11,16 +11,14 @@ import pytest
 from live_gateway import live_gateway
 from msgspec import UNSET
 from swarmgate.cli.status import models_rows, nodes_rows
+from swarmgate.http.wire.members import PeerDocument, WayDocument, WorkerDocument
 from swarmgate.http.wire.swarm import (
     ComingDocument,
     GatewayDocument,
     NodeDocument,
-    PeerDocument,
     PlacedModel,
     PlaceDocument,
     SwarmDocument,
-    WayDocument,
-    WorkerDocument,
 )
 
 
@@ -126,7 +124,7 @@ def test_nodes_are_shown_with_how_they_were_found_and_the_way_to_them() -> None:
 def status(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     command = [sys.executable, "-m", "swarmgate", "status", *words]
-    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=100, check=False)
 
 
 @pytest.mark.journey

@@ -58,3 +58,13 @@ def test_a_token_and_a_no_stay_outside(drawn: Draw) -> None:
     """Like our own variable, a no outweighs a token that may be somebody else's."""
     settings = drawn(MODEL, environ={"LOCALAI_P2P": "false", "TOKEN": Token.make().text}).settings
     assert (settings.p2p, settings.token) == (False, None)
+
+
+def test_its_models_are_where_they_were(drawn: Draw) -> None:
+    """The more telling of its two names counts, and ours before both."""
+    both = {"LOCALAI_MODELS_PATH": "/a", "MODELS_PATH": "/b"}
+    blueprint = drawn(MODEL, environ=both)
+    assert (str(blueprint.settings.models_path()), blueprint.origins["models_dir"]) == ("/a", "LOCALAI_MODELS_PATH")
+    assert drawn(MODEL, environ={"MODELS_PATH": "/b"}).settings.models_dir == "/b"
+    assert drawn(MODEL, environ={**both, "GATEWAY_MODELS_DIR": "/c"}).settings.models_dir == "/c"
+    assert drawn(f'{MODEL}[gateway]\nstate_dir = "/s"\n').settings.models_path().as_posix() == "/s/models"

@@ -329,3 +329,19 @@ async def test_the_last_piece_and_the_end_go_out_together(make_door: MakeDoor) -
     bodies = [message["body"] for message in visitor.messages if message["type"] == "http.response.body"]
     assert b'"finish_reason":"stop"' in bodies[-1]
     assert bodies[-1].endswith(b"data: [DONE]\n\n")
+
+
+async def test_what_is_being_written_can_be_watched(make_door: MakeDoor) -> None:
+    """The tokens so far and since when, as long as it goes on."""
+    backend = Halting(words=3)
+    door = make_door(backend)
+    visitor = Visitor(body=[chat(stream=True)])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(visitor.visit, application(door))
+        await backend.began.wait()
+        await anyio.wait_all_tasks_blocked()
+        (account,) = door.records.lately(0, now=anyio.current_time())
+        assert (account.usage.completion_tokens, account.writing_seconds is not None) == (3, True)
+        assert [node.written for node in door.dispatcher.nodes()] == [3]
+        visitor.hang_up()
+    assert door.records.lately(0, now=anyio.current_time()) == ()

@@ -60,7 +60,7 @@ async def test_all_that_is_served_is_described(make_door: MakeDoor) -> None:
     visitor = await Visitor(path="/schema/openapi.json", method="GET").visit(app)
     await Visitor(headers={"X-Request-ID": "mine"}, body=[b"{}"]).visit(app)
     for path, item in visitor.json["paths"].items():
-        for method in item:
+        for method in item if path != "/v1/swarm/events" else ():  # which would go on for ever
             door.responses.keep(Kept("kept", "", b"{}", given=(), written=()))
             asked = path.replace("{name}", "echo").replace("{id}", "mine").replace("{response_id}", "kept")
             found = await Visitor(path=asked, method=method.upper(), body=[b"{}"]).visit(app)

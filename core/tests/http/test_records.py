@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from swarmgate.admission import ANYBODY
+from swarmgate.chat import Usage
 from swarmgate.decisions import Decision
 from swarmgate.dispatch import Route
 from swarmgate.http.records import Records
@@ -79,3 +80,24 @@ def test_what_is_kept_of_one_request_is_bounded() -> None:
     assert found is not None
     assert (len(found.decisions), found.left_out, len(found.reason)) == (64, 16, 500)
     assert (found.decisions[0], found.decisions[-1]) == ((0, decisions[16]), (1, decisions[39]))
+
+
+def test_all_that_run_are_told_and_the_last_that_are_over() -> None:
+    """The newest first, by when they came."""
+    records = Records(5)
+    a, b, _, d = [begun(records, name) for name in "abcd"]
+    for visit in (d, b, a):
+        records.leave(visit, status=200, now=1.0)
+    assert [account.id for account in records.lately(2, now=1.0)] == ["d", "c", "b"]
+    assert [account.id for account in records.lately(0, now=1.0)] == ["c"]
+
+
+def test_a_running_answer_is_told_as_far_as_it_is() -> None:
+    """Its tokens so far, since when it is written, and where it waits before that."""
+    records = Records(1)
+    visit = begun(records, "a", Route(model="m", place=lambda: 2), now=1.0)
+    (waiting,) = records.lately(0, now=2.0)
+    assert (waiting.queue_place, waiting.writing_seconds, waiting.usage) == (2, None, Usage())
+    visit.so_far, visit.first_at = lambda: Usage(completion_tokens=7), 3.0
+    (writing,) = records.lately(0, now=5.0)
+    assert (writing.writing_seconds, writing.usage.completion_tokens) == (2.0, 7)

@@ -15,15 +15,8 @@ import msgspec
 from swarmgate.cli.output import FAILED, USAGE, expected_errors, fail, print_json, print_table
 from swarmgate.cli.reading import config_option, json_option, placement_option, read
 from swarmgate.cli.verbs import examples
-from swarmgate.http.wire.swarm import (
-    PlacedModel,
-    PlaceDocument,
-    PlannedModel,
-    SwarmDocument,
-    WorkerDocument,
-    place_documents,
-    worker_document,
-)
+from swarmgate.http.wire.members import WorkerDocument, worker_document
+from swarmgate.http.wire.swarm import PlacedModel, PlaceDocument, PlannedModel, SwarmDocument, place_documents
 from swarmgate.nouns import LLAMA_RPC, Endpoint, NodeId, Offer, Worker
 from swarmgate.sizes import parse_size, readable
 
@@ -285,5 +278,5 @@ def _layers(place: PlaceDocument) -> str:
 def _print_left_out(workers: Iterable[WorkerDocument], *, err: bool = False) -> None:
     for worker in workers:
         lent = f"is lent to {worker.leased_by!r}" if worker.leased_by and not worker.model else ""
-        if worker.state != _USABLE or lent:
+        if worker.state not in (_USABLE, "gone") or lent:
             click.echo(f"left out: {worker.name}: {worker.reason or lent or 'has not answered yet'}", err=err)

@@ -10,16 +10,8 @@ from swarmgate.cli.output import expected_errors, print_json, print_table
 from swarmgate.cli.reading import config_option, json_option, read
 from swarmgate.cli.running import asked
 from swarmgate.cli.verbs import examples
-from swarmgate.http.wire.swarm import (
-    MemberDocument,
-    NodeDocument,
-    PeerDocument,
-    PlacedModel,
-    PlaceDocument,
-    SwarmDocument,
-    WayDocument,
-    WorkerDocument,
-)
+from swarmgate.http.wire.members import MemberDocument, PeerDocument, WayDocument, WorkerDocument
+from swarmgate.http.wire.swarm import NodeDocument, PlacedModel, PlaceDocument, SwarmDocument
 from swarmgate.sizes import readable
 
 _MODELS = ("model", "state", "where")

@@ -107,9 +107,12 @@ class _Draft:
             choices += nodes if slot is BACKEND else ()
         peer = self._peer(settings, origins["peer_backend"]) if settings.federated else None
         shadow = self._shadow(settings.shadow, origins["shadow"]) if settings.shadow else None
+        loader = self.catalogue.entries.get((BACKEND.name, _MODEL_PART)) if self.local else None
         if self.faults:
             raise FaultyConfig(self.faults)
-        return Blueprint(settings, tuple(choices), MappingProxyType(origins), peer, shadow)
+        return Blueprint(
+            settings, tuple(choices), MappingProxyType(origins), peer, shadow, loader.part if loader else None
+        )
 
     def finish_worker(self, name: str, flags: Mapping[str, Any]) -> Blueprint:
         self._tables_are_known()

@@ -39,6 +39,7 @@ class Blueprint:
     *origins* says where each setting came from, by its name.  ``settings.api_keys`` holds the keys
     of ``settings.api_key_file`` too, ``settings.token`` the token of
     ``settings.token_file``.  *peer* is what asks the gateways of the ledger, None if nobody shall.
+    *loader* is what loads GGUF files that are named while the gateway runs, None if no such part is installed.
     *shadow* is the balancer that ``settings.shadow`` names, with its options as they are by themselves.
     """
 
@@ -47,6 +48,7 @@ class Blueprint:
     origins: Mapping[str, str] = field(default_factory=lambda: _NOWHERE)
     peer: Part[Any, Backend] | None = None
     shadow: Choice | None = None
+    loader: Part[Any, Backend] | None = None
 
     def of(self, slot: Slot[Any]) -> tuple[Choice, ...]:
         """Return the choices for *slot*, in the order of the configuration."""

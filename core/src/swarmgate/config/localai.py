@@ -1,7 +1,8 @@
 """LocalAI's names for what the gateway can be told, so that its users' environments go on meaning the same.  Pure.
 
-The table is that of LocalAI's page "Distributed Inference".  Each name ranks after ``GATEWAY_<NAME>`` and before files.
-Those of the token are in :mod:`swarmgate.config.tickets`, those of libp2p with the plugin's options.
+The table is that of LocalAI's page "Distributed Inference", and where its models lie.  Each name ranks after
+``GATEWAY_<NAME>`` and before files.  Those of the token are in :mod:`swarmgate.config.tickets`, those of libp2p with
+the plugin's options.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from swarmgate.config.layers import Sources
 #: Its page says that this makes a server that shares requests out; its own programs take a command for that.
 DOOR = "FEDERATED_SERVER"
 #: Which setting each variable stands for; of several for one, the first that says yes counts.
-VARIABLES: Mapping[str, str] = {"LOCALAI_P2P": "p2p", "LOCALAI_FEDERATED": "federated", DOOR: "federated"}
+VARIABLES: Mapping[str, str] = {
+    "LOCALAI_P2P": "p2p",
+    "LOCALAI_FEDERATED": "federated",
+    DOOR: "federated",
+    "LOCALAI_MODELS_PATH": "models_dir",
+    "MODELS_PATH": "models_dir",
+}
 _NO = ("false", "0")
 _YES = ("true", "1")
 

@@ -89,6 +89,9 @@ class Settings(Options, frozen=True):
     drain_seconds: Annotated[float, Meta(ge=0)] = 10.0
     #: Folder for what survives a restart; the user's own state folder if not given.
     state_dir: Annotated[str, PATH] | None = None
+    #: Folder of the GGUF files that `gateway models pull` brings and that are named without a path; the folder "models"
+    #: of the state folder if not given.
+    models_dir: Annotated[str, PATH] | None = None
 
     def state_path(self) -> Path:
         """Return the folder for what survives a restart; it need not exist yet."""
@@ -97,3 +100,7 @@ class Settings(Options, frozen=True):
         from platformdirs import user_state_path
 
         return user_state_path("swarmgate", appauthor=False)
+
+    def models_path(self) -> Path:
+        """Return the folder of the models that are told by name; it need not exist yet."""
+        return self.state_path() / "models" if self.models_dir is None else Path(self.models_dir)

@@ -22,7 +22,6 @@ class Answer:
         self._reply = reply
         self._visit = current()
         self._began = anyio.current_time()
-        self._first_at: float | None = None
         self._last = b""
 
     def __repr__(self) -> str:
@@ -36,6 +35,7 @@ class Answer:
 
         """
         self._visit.routes = [Route() for _ in self._asked.requests]
+        self._visit.so_far = lambda: self._asked.form.usage
         self._reply.streams = self._asked.stream
         if self._asked.failure is not None:
             self._reply.failure = self._asked.failure
@@ -65,14 +65,14 @@ class Answer:
             await self._reply.document(end)
 
     async def _choice(self, index: int, request: GenerateRequest, route: Route) -> None:
-        take, write = self._asked.form.take, self._reply.write
+        take, write, visit = self._asked.form.take, self._reply.write, self._visit
         finished, alone = False, len(self._asked.requests) == 1
-        async with self._door.dispatcher.generate(request, route=route, asker=self._visit.asker) as deltas:
+        async with self._door.dispatcher.generate(request, route=route, asker=visit.asker) as deltas:
             async for delta in deltas:
                 events: list[bytes] = []
                 for each in (delta, *deltas.ready()):  # what has come together goes out together
-                    if self._first_at is None and (each.text or each.reasoning or each.tool_calls):
-                        self._first_at = anyio.current_time()
+                    if visit.first_at is None and (each.text or each.reasoning or each.tool_calls):
+                        visit.first_at = anyio.current_time()
                     finished = each.finish is not None
                     events.append(take(index, each))
                 piece = b"".join(events)
@@ -95,7 +95,7 @@ class Answer:
 
     def _count(self, *, failed: bool) -> None:
         visit, metrics = self._visit, self._door.metrics
-        visit.usage = self._asked.form.usage
+        visit.usage, visit.so_far = self._asked.form.usage, None
         for route in visit.routes:
             if route.model:
                 metrics.attempted(
@@ -107,10 +107,10 @@ class Answer:
                     hedged=route.hedged,
                     failed=failed,
                 )
-        if self._first_at is not None:
+        if visit.first_at is not None:
             metrics.wrote(
                 visit.model,
                 visit.usage,
-                first_seconds=self._first_at - self._began,
-                rest_seconds=anyio.current_time() - self._first_at,
+                first_seconds=visit.first_at - self._began,
+                rest_seconds=anyio.current_time() - visit.first_at,
             )

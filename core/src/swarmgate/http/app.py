@@ -13,6 +13,7 @@ from swarmgate.http.doorway import Doorway
 from swarmgate.http.draining import drain_route
 from swarmgate.http.faults import fault
 from swarmgate.http.keys import Keyring, guarded_by
+from swarmgate.http.loading import loading_routes
 from swarmgate.http.localai import localai_routes
 from swarmgate.http.logs import logs_route
 from swarmgate.http.openapi import openapi_route
@@ -24,6 +25,7 @@ from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
 from swarmgate.http.swarm import swarm_route
 from swarmgate.http.visit import current
+from swarmgate.http.watching import watching_route
 
 #: What pages in browsers may read of an answer besides its body.
 _EXPOSED = (
@@ -46,7 +48,9 @@ def application(door: Door) -> ASGIApp:
         [
             *api_routes(door),
             *response_routes(door),
+            *loading_routes(door),
             swarm_route(door),
+            watching_route(door),
             drain_route(door),
             revoke_route(door),
             token_route(door),

@@ -23,6 +23,7 @@ ERRORS = {
     400: "The request is at fault; `param` names the field.",
     401: "API keys are configured and the request has none of them.",
     404: "No such model, request or path, or no swarm.",
+    409: "The state of what it is about forbids it.",
     413: "The body is longer than this gateway reads.",
     415: "The body is compressed.",
     429: "Too many requests wait already; come back after `Retry-After`.",

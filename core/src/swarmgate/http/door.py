@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from swarmgate.dispatch import Dispatcher
+from swarmgate.http.board import Board
 from swarmgate.http.faults import ClosingDown
 from swarmgate.http.kept import Responses
 from swarmgate.http.records import Records
@@ -16,6 +17,7 @@ from swarmgate.journal import Journal
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Node, NodeId
 from swarmgate.roster import Swarm
+from swarmgate.shelf import Shelf
 from swarmgate.swarm.credential import Examiner
 from swarmgate.swarm.token import Invite, Token
 
@@ -72,10 +74,20 @@ class Door:
     ticket: Token | Invite | None = None
     revoke: Callable[[bytes], Awaitable[NodeId]] | None = None
     member_ports: frozenset[int] = frozenset()
+    #: What loads and unloads models, None where there are none of this machine's.
+    shelf: Shelf | None = None
     #: Set when the gateway is going to stop: it is not ready for more.
     closing: bool = False
+    #: The state of all this, for who watches it.
+    board: Board = field(init=False)
     _working: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
     _lasting: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
+
+    def __post_init__(self) -> None:
+        self.board = Board(self._look, self.dispatcher, self.records, self.metrics, self.version)
+
+    def _look(self) -> Swarm:
+        return self.swarm()  # whatever that is by then
 
     def __repr__(self) -> str:
         return f"<Door {'closing' if self.closing else 'open'}, {len(self._working)} working>"

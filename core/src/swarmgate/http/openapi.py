@@ -12,6 +12,7 @@ from swarmgate.http.describing import Described, Json, asking, holding, looking,
 from swarmgate.http.door import Door
 from swarmgate.http.draining import DrainBody
 from swarmgate.http.keys import OPEN_PATHS
+from swarmgate.http.loading import LoadBody, UnloadBody
 from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
 from swarmgate.http.revoking import RevokeBody, Revoked
 from swarmgate.http.routes import READ, json
@@ -24,12 +25,13 @@ from swarmgate.http.wire.embedding import EmbeddingBody, EmbeddingList
 from swarmgate.http.wire.errors import ErrorDocument
 from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
 from swarmgate.http.wire.logs import LogEvent, LogList
-from swarmgate.http.wire.models import ModelDocument, ModelList
+from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
 from swarmgate.http.wire.ranking import Ranking, RerankBody
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.responses.described import RESPONSES
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
+from swarmgate.http.wire.watching import HelloDocument, SampleDocument, WatchedSwarm
 from swarmgate.journal import LEVELS
 
 _STRUCTS: tuple[type, ...] = (
@@ -50,6 +52,9 @@ _STRUCTS: tuple[type, ...] = (
     Ranking,
     ModelDocument,
     ModelList,
+    LoadBody,
+    UnloadBody,
+    Ordered,
     SwarmDocument,
     DrainBody,
     Drained,
@@ -67,6 +72,9 @@ _STRUCTS: tuple[type, ...] = (
     TokensDocument,
     DetokenizeBody,
     TextOfTokens,
+    HelloDocument,
+    WatchedSwarm,
+    SampleDocument,
 )
 #: What is served beside chats, completions, embeddings and what watches over them.
 _DIALECTS: tuple[Described, ...] = (RESPONSES,)
@@ -150,10 +158,28 @@ def _paths() -> Json:
             500,
             parameters=[{"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
         ),
+        "/v1/models/load": asking("load", "Load a model, or a file of the models folder.", LoadBody, holding(Ordered)),
+        "/v1/models/unload": asking("unload", "Unload a model.", UnloadBody, holding(Ordered)),
+        "/models/load": asking("router_load", "The same, without waiting.", LoadBody, holding(Ordered)),
+        "/models/unload": asking("router_unload", "The same, without waiting.", UnloadBody, holding(Ordered)),
+        "/models": looking(
+            "router_models",
+            "List the models, and the files of the models folder.",
+            {200: ("All of them.", holding(ModelList))},
+            401,
+            500,
+        ),
         "/v1/swarm": looking(
             "swarm",
             "Show which part of which model lies where, and who lends.",
             {200: ("What the gateway sees of its swarm.", holding(SwarmDocument))},
+            401,
+            500,
+        ),
+        "/v1/swarm/events": looking(
+            "swarm_events",
+            "Watch the swarm: `hello`, then the whole state as `swarm` after each change, and `sample` for the lines.",
+            {200: ("Events, until the gateway stops.", _watched())},
             401,
             500,
         ),
@@ -233,6 +259,14 @@ def _paths() -> Json:
 def _token(operation: str) -> Json:
     text: Json = {"text/plain": {"schema": {"type": "string"}}}
     return looking(operation, "Give the token that lets machines into the swarm.", {200: ("It.", text)}, 401, 404, 500)
+
+
+def _watched() -> Json:
+    kinds = {"hello": HelloDocument, "swarm": WatchedSwarm, "sample": SampleDocument}
+    schemas: list[Json] = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds.values()]
+    data: Json = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": schemas}}
+    properties: Json = {"event": {"enum": list(kinds)}, "id": {"type": "string"}, "data": data}
+    return {"text/event-stream": {"schema": {"type": "object", "properties": properties, "required": ["data"]}}}
 
 
 def _nodes(operation: str, kind: type) -> Json:

@@ -57,6 +57,12 @@ class Records:
         found = (each for each in self._over if each[1].id == request_id)
         return max(found, key=lambda each: each[0], default=(0, None))[1]
 
+    def lately(self, over: int, *, now: float) -> tuple[Account, ...]:
+        """Return all that run and the last *over* that do not any more, the newest first."""
+        ended = sorted(self._over, key=lambda each: each[0])[max(len(self._over) - over, 0) :]
+        running = [(entry.number, _account(entry, status=0, now=now)) for entry in self._running.values()]
+        return tuple(account for _, account in sorted([*ended, *running], key=lambda each: each[0], reverse=True))
+
     def latest(self, limit: int, *, now: float) -> tuple[Account, ...]:
         """Return the *limit* requests that came last, the newest first."""
         running = [(entry.number, entry) for entry in self._running.values()]
@@ -66,6 +72,7 @@ class Records:
 
 def _account(entry: _Entry, *, status: int, now: float) -> Account:
     visit = entry.visit
+    usage = visit.so_far() if visit.so_far is not None else visit.usage
     decisions = [(number, decision) for number, route in enumerate(visit.routes) for decision in route.decisions]
     return Account(
         id=visit.id,
@@ -80,7 +87,9 @@ def _account(entry: _Entry, *, status: int, now: float) -> Account:
         queue_seconds=visit.queue_seconds,
         reason=visit.failure[:_LONGEST_REASON],
         fault=visit.fault,
-        usage=visit.usage,
+        usage=usage,
+        writing_seconds=None if visit.first_at is None else now - visit.first_at,
+        queue_place=visit.queue_place,
         decisions=tuple(decisions[-_DECISIONS:]),
         left_out=max(len(decisions) - _DECISIONS, 0),
     )

@@ -116,8 +116,7 @@ def _model_routes(door: Door) -> list[HTTPRouteHandler]:
 
     @route("/v1/models", http_method=READ)
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
-        relayed, placed = passage_of(request.scope).relayed, _placed(door)
-        served = [_served(door, card, placed, relayed=relayed) for card in dispatcher.models()]
+        served = served_models(door, relayed=passage_of(request.scope).relayed)
         return json(models_json(served, door.node, ping_seconds=door.limits.ping_seconds))
 
     @route("/v1/models/{name:path}", http_method=READ)
@@ -126,6 +125,13 @@ def _model_routes(door: Door) -> list[HTTPRouteHandler]:
         return json(model_json(_served(door, card, _placed(door), relayed=passage_of(request.scope).relayed)))
 
     return [models, model]
+
+
+def served_models(door: Door, *, relayed: bool) -> list[Served]:
+    """Return all models as they are served; gateways hear nothing of those that are unloaded."""
+    placed = _placed(door)
+    served = [_served(door, card, placed, relayed=relayed) for card in door.dispatcher.models()]
+    return [each for each in served if not (relayed and each.health.unloaded)]
 
 
 def _placed(door: Door) -> dict[str, Placed]:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
+from swarmgate.dispatch import Dispatcher
 from swarmgate.http.door import Door
 from swarmgate.http.routes import READ, json
 from swarmgate.nouns import Health
@@ -65,7 +66,7 @@ def readiness(door: Door, model: str | None) -> Readiness:
 
     """
     dispatcher = door.dispatcher
-    names = [dispatcher.model(model).name] if model is not None else [card.name for card in dispatcher.models()]
+    names = [dispatcher.model(model).name] if model is not None else _wanted(dispatcher)
     checks = {"gateway": Check(ready=not door.closing, reason="shutting down" if door.closing else "")}
     checks |= {f"model:{name}": _check(dispatcher.health(name)) for name in names}
     if not names:
@@ -101,6 +102,11 @@ def standing_routes(door: Door) -> list[HTTPRouteHandler]:
         return Response(await door.metrics.text(), media_type="text/plain; version=0.0.4")
 
     return [livez, readyz, health, version, metrics]
+
+
+def _wanted(dispatcher: Dispatcher) -> list[str]:
+    """Return the models that should answer: those that somebody unloaded make nothing less ready."""
+    return [card.name for card in dispatcher.models() if not dispatcher.health(card.name).unloaded]
 
 
 def _check(health: Health) -> Check:

@@ -15,6 +15,6 @@ def swarm_route(door: Door) -> HTTPRouteHandler:
 
     @route("/v1/swarm", http_method=READ)
     async def swarm() -> Response[bytes]:
-        return json(swarm_json(door.swarm(), door.dispatcher.models(), door.version))
+        return json(swarm_json(door.swarm(), door.dispatcher.models(), door.version, door.board.history.rates))
 
     return swarm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -21,7 +22,8 @@ class Visit:
 
     *id* is the client's ``X-Request-ID`` or our own; *asker* is who waits, and for how long; *dialect* is how it is
     spoken to.  *routes* has what became of each answer asked for; *status* is 0 until a head was sent; *fault* the code
-    of an error, if one was told.
+    of an error, if one was told.  *so_far* returns what has been read and written of an answer, *first_at* is when its
+    first piece came.
     """
 
     id: str
@@ -31,6 +33,8 @@ class Visit:
     routes: list[Route] = field(default_factory=list[Route])
     usage: Usage = field(default_factory=Usage)
     fault: str = ""
+    so_far: Callable[[], Usage] | None = None
+    first_at: float | None = None
 
     @property
     def model(self) -> str:
@@ -62,6 +66,11 @@ class Visit:
     def failure(self) -> str:
         """Return the last failure of a backend on the way, also if it was made good."""
         return next((route.reason for route in reversed(self.routes) if route.reason), "")
+
+    @property
+    def queue_place(self) -> int:
+        """Return the place among those who wait for a slot, 0 if it does not wait; of several answers the last's."""
+        return max((route.place() for route in self.routes), default=0)
 
     @property
     def queue_seconds(self) -> float:

@@ -28,6 +28,7 @@ def test_a_model_has_more_than_the_standard_fields() -> None:
         "aliases": ["m"],
         "context_length": 99,
         "max_model_len": 99,
+        "status": {"value": "loaded"},
     }
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 from swarmgate.chat import Usage
 from swarmgate.decisions import Account, Decision
-from swarmgate.http.wire.requests import RequestDocument, RequestList, request_json, requests_json
+from swarmgate.http.wire.requests import RequestDocument, RequestList, request_json, request_summary, requests_json
 from swarmgate.nouns import Candidate
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -66,3 +66,29 @@ def test_what_is_not_known_is_left_out() -> None:
     assert (found.status, found.model, found.decisions) == (None, msgspec.UNSET, [])
     (short,) = msgspec.json.decode(requests_json([account], 7), type=RequestList).data
     assert (short.id, short.at, short.error) == ("r", AT, msgspec.UNSET)
+
+
+def test_a_running_request_says_what_it_is_at() -> None:
+    """Waiting with its place, reading, writing; over once there is a status."""
+
+    def phase(**facts: object) -> tuple[str, int | msgspec.UnsetType]:
+        told = request_summary(Account(id="r", path="/v1/x", at=AT, **facts))  # pyright: ignore[reportArgumentType]
+        return str(told.phase), told.queue_place
+
+    assert phase(queue_place=3) == ("queued", 3)
+    assert phase() == ("reading", msgspec.UNSET)
+    assert phase(writing_seconds=0.5) == ("writing", msgspec.UNSET)
+    assert phase(writing_seconds=0.5, status=200) == ("over", msgspec.UNSET)
+
+
+def test_the_rate_is_counted_from_the_first_piece() -> None:
+    """Of too few tokens, or of an answer that came at once, there is none."""
+
+    def rate(tokens: int, seconds: float | None) -> float | msgspec.UnsetType:
+        usage = Usage(completion_tokens=tokens)
+        return request_summary(
+            Account(id="r", path="/v1/x", at=AT, usage=usage, writing_seconds=seconds)
+        ).tokens_per_second
+
+    assert rate(21, 2.0) == 10.0
+    assert {rate(2, 2.0), rate(0, None), rate(9, 0.0)} == {msgspec.UNSET}

@@ -3,13 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import pytest
 from swarmgate.chat import ModelCard
-from swarmgate.http.wire.swarm import SwarmDocument, place_documents, swarm_json, worker_document
-from swarmgate.nouns import GATEWAY, Endpoint, Health, Node, NodeId, Way
+from swarmgate.http.wire.swarm import SwarmDocument, place_documents, swarm_json
+from swarmgate.nouns import Endpoint, Health, Node, NodeId
 from swarmgate.roster import Answering, Member, Placed, Swarm
 from swarmgate.split import Portion, Share, SplitPlan
-from swarmgate.testing import a_worker, an_offer
+from swarmgate.testing import a_worker
 
 WORKER = a_worker("w1", memory_bytes=4096, endpoint=Endpoint("10.0.0.5", 50052))
 PORTIONS = (
@@ -35,11 +34,19 @@ def told(*placed: Placed, health: Health | None = None, members: tuple[Member, .
 
 def test_a_split_model_is_told_place_by_place() -> None:
     """Layers count from zero with both ends in, sizes are numbers of bytes, and the worker's memory is as planned."""
-    found = told(Placed(backend="b", model="m", placement="split", plan=SPLIT))
+    found = told(Placed(backend="b", model="m", placement="split", plan=SPLIT, state="loaded"))
     assert found["gateway"] == {"name": "home", "id": "n1", "version": "1.2.3", "uptime_seconds": 12.3}
     (model,) = found["models"]
     places = model.pop("places")
-    assert model == {"name": "m", "backend": "b", "placement": "split", "plan": "why", "ready": True, "aliases": ["mm"]}
+    assert model == {
+        "name": "m",
+        "backend": "b",
+        "placement": "split",
+        "plan": "why",
+        "ready": True,
+        "state": "loaded",
+        "aliases": ["mm"],
+    }
     assert places[0] == {
         "place": "here",
         "first_layer": 0,
@@ -104,48 +111,6 @@ def test_what_is_being_loaded_is_told_beside_what_is() -> None:
     assert (model["ready"], model["reason"], model["progress"]) == (False, "loading", 0.5)
 
 
-def test_a_worker_is_told_with_all_it_says() -> None:
-    """Numbers are numbers, devices a list, and how long until the next try is rounded."""
-    labels = {
-        "memory_bytes": "5",
-        "memory_total_bytes": "8",
-        "devices": "CUDA0, CPU",
-        "rpc_version": "3.6.0",
-        "cores": "4",
-        "version": "0.1.0",
-        "leased_by": "home",
-    }
-    member = Member(offer=an_offer("w1"), standing="usable", endpoint=Endpoint("fd00::5", 1), labels=labels, model="m")
-    assert told(members=(member,))["workers"] == [
-        {
-            "name": "w1",
-            "node": "node-w1",
-            "service": "llama-rpc",
-            "addresses": ["tcp://127.0.0.1:1"],
-            "state": "usable",
-            "endpoint": "[fd00::5]:1",
-            "memory_bytes": 5,
-            "memory_total_bytes": 8,
-            "devices": ["CUDA0", "CPU"],
-            "rpc_version": "3.6.0",
-            "cores": 4,
-            "version": "0.1.0",
-            "leased_by": "home",
-            "model": "m",
-        }
-    ]
-    left_out = Member(offer=an_offer("w2"), standing="left_out", reason="gone", retry_seconds=2.04)
-    assert (worker_document(left_out).reason, worker_document(left_out).retry_seconds) == ("gone", 2.0)
-
-
-@pytest.mark.parametrize("label", ["", "many", "-1", "1.5", "²", "9" * 5000])
-def test_what_is_no_number_is_left_out(label: str) -> None:
-    """Labels are others' words: nonsense in them spoils no answer."""
-    member = Member(offer=an_offer(), labels={"memory_bytes": label, "secret": "s3", "leased_by": ""})
-    found = told(members=(member,))["workers"][0]
-    assert found.keys() == {"name", "node", "service", "addresses", "state"}
-
-
 def test_the_document_can_be_read_back() -> None:
     """What is told can be read by the same words: the command line does."""
     swarm = Swarm(placed=(Placed(backend="b", model="m", plan=SPLIT, coming=SPLIT),))
@@ -168,35 +133,3 @@ def test_those_that_answer_are_told_with_their_state() -> None:
     assert found[0] == {"name": "a", "state": "ready", "models": ["m"], "in_flight": 2, "node": "far"}
     assert [node["state"] for node in found] == ["ready", "not_ready", "draining", "broken", "ready"]
     assert (found[1]["reason"], found[3]["retry_seconds"], found[4]["trial"]) == ("nothing answers", 1.2, True)
-
-
-def test_members_tell_how_they_were_found_and_which_way_bytes_go() -> None:
-    """Of workers and gateways alike; what is not known is left out, and nothing that is between two members is told."""
-    way = Way(address="p2p://x/llama-rpc", kind="relayed", rtt_seconds=0.01234567, reason="behind a NAT")
-    worker = Member(offer=an_offer("w1"), standing="usable", address=way.address, way=way, found=("mdns", "dht"))
-    labels = {"models": "a, b", "role": "node", "version": "0.1", "run": "secret enough"}
-    there = an_offer("g1", service=GATEWAY, labels=labels)
-    gateway = Member(offer=there, labels=labels, standing="left_out", reason="silent", retry_seconds=1.26)
-    swarm = Swarm(members=(worker,), gateways=(gateway, Member(offer=there, address="fake://y")))
-    found = msgspec.json.decode(swarm_json(swarm, [], "1.2.3"))
-    assert found["workers"][0]["found"] == ["mdns", "dht"]
-    assert found["workers"][0]["way"] == {
-        "address": "p2p://x/llama-rpc",
-        "kind": "relayed",
-        "rtt_seconds": 0.012346,
-        "reason": "behind a NAT",
-    }
-    left_out, reached = found["gateways"]
-    assert left_out == {
-        "name": "g1",
-        "node": "node-g1",
-        "service": "gateway",
-        "addresses": ["tcp://127.0.0.1:1"],
-        "state": "left_out",
-        "reason": "silent",
-        "retry_seconds": 1.3,
-        "version": "0.1",
-        "models": ["a", "b"],
-        "role": "node",
-    }
-    assert reached["way"] == {"address": "fake://y"}

@@ -10,8 +10,9 @@ from msgspec import UNSET, Struct, UnsetType
 from swarmgate.chat import ModelCard
 from swarmgate.http.wire.heading import encode
 from swarmgate.http.wire.swarm import place_documents
+from swarmgate.modelfiles import ENDING, ModelFile
 from swarmgate.nouns import Health, Node
-from swarmgate.roster import Placed
+from swarmgate.roster import ModelState, Placed
 from swarmgate.split import Placement, SplitPlan
 
 
@@ -55,6 +56,13 @@ class ModelMeta(Struct, kw_only=True):
     paths: list[list[str]] | UnsetType = UNSET
 
 
+class ModelStatus(Struct, kw_only=True):
+    """Whether a model is loaded, in the words of llama-server's router; *failed* that it cannot be."""
+
+    value: Literal["loaded", "loading", "unloaded"]
+    failed: bool | UnsetType = UNSET
+
+
 class ModelDocument(Struct, kw_only=True):
     """A model.  *context_length* and *max_model_len* are tokens of prompt and answer together."""
 
@@ -66,6 +74,8 @@ class ModelDocument(Struct, kw_only=True):
     aliases: list[str] | UnsetType = UNSET
     context_length: int | UnsetType = UNSET
     max_model_len: int | UnsetType = UNSET
+    status: ModelStatus | UnsetType = UNSET
+    file: str | UnsetType = UNSET
 
 
 class GatewayDocument(Struct, kw_only=True):
@@ -82,6 +92,14 @@ class ModelList(Struct, kw_only=True):
     object: Literal["list"] = "list"
     data: list[ModelDocument]
     gateway: GatewayDocument
+
+
+class Ordered(Struct, kw_only=True):
+    """What became of an order to load or unload: which *models* it meant, and how they are now."""
+
+    success: bool = True
+    models: list[str]
+    state: ModelState
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +126,7 @@ def model_document(served: Served) -> ModelDocument:
         aliases=list(card.aliases) or UNSET,
         context_length=card.context_length or UNSET,
         max_model_len=card.context_length or UNSET,
+        status=_status(served),
         meta=ModelMeta(
             ready=health.ready,
             reason=waiting or health.reason or UNSET,
@@ -141,6 +160,41 @@ def models_json(models: list[Served], node: Node, *, ping_seconds: float) -> byt
     """Return all *models* of the gateway *node* as JSON."""
     gateway = GatewayDocument(id=node.id, name=node.name, ping_seconds=ping_seconds)
     return encode(ModelList(data=[model_document(served) for served in models], gateway=gateway))
+
+
+def files_json(models: list[Served], files: tuple[ModelFile, ...], node: Node, ping_seconds: float) -> bytes:
+    """Return all *models* and *files* of the gateway *node* as JSON."""
+    listed = [*map(model_document, models), *map(file_document, files)]
+    gateway = GatewayDocument(id=node.id, name=node.name, ping_seconds=ping_seconds)
+    return encode(ModelList(data=listed, gateway=gateway))
+
+
+def file_document(file: ModelFile) -> ModelDocument:
+    """Return a *file* that nobody has loaded as clients read it: its id is what it is loaded by."""
+    return ModelDocument(
+        id=file.name.removesuffix(ENDING),
+        created=file.modified,
+        file=file.name,
+        status=ModelStatus(value="unloaded"),
+        meta=ModelMeta(
+            ready=False,
+            reason=f"{file.missing} of its parts are missing" if file.missing else "is not loaded",
+            abilities=[],
+            slots=0,
+            size=file.size,
+            quantization=file.quantization or UNSET,
+        ),
+    )
+
+
+def _status(served: Served) -> ModelStatus:
+    """Return the status of what is *served*; of what other machines have only that much is known."""
+    if served.health.ready:
+        return ModelStatus(value="loaded")
+    state = served.placed.state if served.placed else "loading"
+    if state in {"loading", "waiting"}:
+        return ModelStatus(value="loading")
+    return ModelStatus(value="unloaded", failed=True if state == "failed" else UNSET)
 
 
 def _places(plan: SplitPlan) -> list[ModelPlace]:

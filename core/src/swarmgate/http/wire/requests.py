@@ -11,6 +11,11 @@ from msgspec import UNSET, Struct, UnsetType
 from swarmgate.decisions import Account, Considered, Decision, Hindrance
 from swarmgate.http.wire.heading import encode
 
+#: What a request is at: it waits for a slot, its prompt is read, its answer is written; or all is over.
+Phase = Literal["queued", "reading", "writing", "over"]
+#: Of fewer tokens a rate says nothing.
+_ENOUGH_TOKENS = 2
+
 
 class ConsideredDocument(Struct, kw_only=True):
     """One place as a decision saw it: left out by *hindrance*, or a candidate, maybe with a score (lower is better)."""
@@ -39,7 +44,8 @@ class RequestSummary(Struct, kw_only=True):
     """What became of a request, in short; *status* is null while it runs, 499 if the client did not wait.
 
     *route* is the path asked for; *reason* is the last failure of a backend on the way, also of one that was made good;
-    *error* is the code of the error that the client was told.
+    *error* is the code of the error that the client was told.  While it runs, *phase* says what it is at, and
+    *queue_place* where it stands among those who wait for a slot.  *tokens_per_second* is counted from its first piece.
     """
 
     id: str
@@ -54,13 +60,16 @@ class RequestSummary(Struct, kw_only=True):
     worker: str | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
+    phase: Phase | UnsetType = UNSET
+    queue_place: int | UnsetType = UNSET
+    completion_tokens: int = 0
+    tokens_per_second: float | UnsetType = UNSET
 
 
 class RequestDocument(RequestSummary, kw_only=True):
     """What became of a request; *decisions_left_out* is how many decisions before the first shown are not kept."""
 
     prompt_tokens: int
-    completion_tokens: int
     cached_tokens: int
     decisions: list[DecisionDocument]
     decisions_left_out: int | UnsetType = UNSET
@@ -81,7 +90,6 @@ def request_json(account: Account) -> bytes:
         RequestDocument(
             **_facts(account),
             prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
             cached_tokens=usage.cached_tokens,
             decisions=[_decision(answer, decision) for answer, decision in account.decisions],
             decisions_left_out=account.left_out or UNSET,
@@ -91,7 +99,12 @@ def request_json(account: Account) -> bytes:
 
 def requests_json(accounts: Iterable[Account], kept: int) -> bytes:
     """Return *accounts* in short as JSON."""
-    return encode(RequestList(kept=kept, data=[RequestSummary(**_facts(account)) for account in accounts]))
+    return encode(RequestList(kept=kept, data=[request_summary(account) for account in accounts]))
+
+
+def request_summary(account: Account) -> RequestSummary:
+    """Return *account* in short."""
+    return RequestSummary(**_facts(account))
 
 
 def _facts(account: Account) -> dict[str, Any]:
@@ -108,7 +121,27 @@ def _facts(account: Account) -> dict[str, Any]:
         "worker": account.worker or UNSET,
         "reason": account.reason or UNSET,
         "error": account.fault or UNSET,
+        "phase": _phase(account),
+        "queue_place": account.queue_place or UNSET,
+        "completion_tokens": account.usage.completion_tokens,
+        "tokens_per_second": _rate(account),
     }
+
+
+def _phase(account: Account) -> Phase:
+    if account.status:
+        return "over"
+    if account.queue_place:
+        return "queued"
+    return "reading" if account.writing_seconds is None else "writing"
+
+
+def _rate(account: Account) -> float | UnsetType:
+    """Return the tokens per second after the first, if there were enough to tell."""
+    after, seconds = account.usage.completion_tokens - 1, account.writing_seconds
+    if after < _ENOUGH_TOKENS or not seconds:
+        return UNSET
+    return round(after / seconds, 1)
 
 
 def _decision(answer: int, decision: Decision) -> DecisionDocument:

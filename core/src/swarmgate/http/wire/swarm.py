@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from swarmgate.chat import ModelCard
 from swarmgate.http.wire.heading import encode
+from swarmgate.http.wire.members import PeerDocument, WorkerDocument, number, peer_document, worker_document
 from swarmgate.nouns import Health, Worker
-from swarmgate.roster import Answering, Member, Placed, Standing, Swarm
+from swarmgate.roster import Answering, ModelState, Placed, Swarm
 from swarmgate.split import Placement, Portion, SplitPlan
 
 #: What a place is called that is this machine.
 HERE = "here"
-_LONGEST_NUMBER = 18
 
 #: How one that answers does.
 NodeState = Literal["ready", "not_ready", "draining", "broken"]
@@ -62,63 +62,18 @@ class PlannedModel(Struct, kw_only=True):
 
 
 class PlacedModel(PlannedModel, kw_only=True):
-    """A model that is served: *ready*, or why not and how far loading has come (from 0 to 1)."""
+    """A model of this gateway: *ready*, or why not and how far loading has come (from 0 to 1).
+
+    *state* is ``loaded``, ``loading``, ``waiting`` (it cannot be loaded now), ``failed``, ``unloading`` (its last
+    answers are being written) or ``unloaded``.
+    """
 
     ready: bool
+    state: ModelState = "loading"
     aliases: list[str] | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     progress: float | UnsetType = UNSET
     coming: ComingDocument | UnsetType = UNSET
-
-
-class WayDocument(Struct, kw_only=True):
-    """Which way bytes go to somebody: *kind* is ``direct`` or ``relayed``, through another member's machine.
-
-    *rtt_seconds* is the round trip as last measured.
-    """
-
-    address: str
-    kind: Literal["direct", "relayed"] | UnsetType = UNSET
-    rtt_seconds: float | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-
-
-class MemberDocument(Struct, kw_only=True):
-    """One that offers something.  *reason* says why it is left out, *retry_seconds* when it is tried again.
-
-    *found* are the parts by which it was found, *way* is there while it is reached.  What is not known is left out.
-    """
-
-    name: str
-    node: str
-    service: str
-    addresses: list[str]
-    state: Standing
-    found: list[str] | UnsetType = UNSET
-    endpoint: str | UnsetType = UNSET
-    way: WayDocument | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-    retry_seconds: float | UnsetType = UNSET
-    version: str | UnsetType = UNSET
-
-
-class WorkerDocument(MemberDocument, kw_only=True):
-    """One that lends.  *leased_by* names who has it, *model* which of our models that is."""
-
-    memory_bytes: int | UnsetType = UNSET
-    memory_total_bytes: int | UnsetType = UNSET
-    devices: list[str] | UnsetType = UNSET
-    rpc_version: str | UnsetType = UNSET
-    cores: int | UnsetType = UNSET
-    leased_by: str | UnsetType = UNSET
-    model: str | UnsetType = UNSET
-
-
-class PeerDocument(MemberDocument, kw_only=True):
-    """Another gateway, as it offers itself: with its *models*, and its *role* in the swarm."""
-
-    models: list[str] | UnsetType = UNSET
-    role: str | UnsetType = UNSET
 
 
 class GatewayDocument(Struct, kw_only=True):
@@ -134,7 +89,8 @@ class NodeDocument(Struct, kw_only=True):
     """One that answers: a backend of this gateway, or by it another gateway or server, whose name is *node*.
 
     *state* is ``ready``, ``not_ready``, ``draining`` (nothing new is sent there) or ``broken`` (it failed, and is
-    left alone for *retry_seconds*); *trial* says that it is being tried again.
+    left alone for *retry_seconds*); *trial* says that it is being tried again.  *slots* are the answers it writes at
+    once, *tokens_per_second* what it has written for this gateway lately.
     """
 
     name: str
@@ -145,6 +101,8 @@ class NodeDocument(Struct, kw_only=True):
     reason: str | UnsetType = UNSET
     retry_seconds: float | UnsetType = UNSET
     trial: bool | UnsetType = UNSET
+    slots: int | UnsetType = UNSET
+    tokens_per_second: float | UnsetType = UNSET
 
 
 class Drained(Struct, kw_only=True):
@@ -164,8 +122,13 @@ class SwarmDocument(Struct, kw_only=True):
     gateways: list[PeerDocument] = []
 
 
-def swarm_document(swarm: Swarm, cards: Iterable[ModelCard], version: str) -> SwarmDocument:
-    """Return *swarm* as people read it; *cards* know the models' aliases, *version* is the gateway's."""
+def swarm_document(
+    swarm: Swarm, cards: Iterable[ModelCard], version: str, rates: Mapping[str, float] | None = None
+) -> SwarmDocument:
+    """Return *swarm* as people read it; *cards* know the models' aliases, *version* is the gateway's.
+
+    *rates* are the tokens per second that backends have written lately, by their names.
+    """
     aliases = {card.name: list(card.aliases) for card in cards}
     return SwarmDocument(
         gateway=GatewayDocument(
@@ -176,14 +139,16 @@ def swarm_document(swarm: Swarm, cards: Iterable[ModelCard], version: str) -> Sw
             for placed in swarm.placed
         ],
         workers=[worker_document(member) for member in swarm.members],
-        nodes=[node_document(node) for node in swarm.nodes],
+        nodes=[node_document(node, (rates or {}).get(node.backend)) for node in swarm.nodes],
         gateways=[peer_document(member) for member in swarm.gateways],
     )
 
 
-def swarm_json(swarm: Swarm, cards: Iterable[ModelCard], version: str) -> bytes:
+def swarm_json(
+    swarm: Swarm, cards: Iterable[ModelCard], version: str, rates: Mapping[str, float] | None = None
+) -> bytes:
     """Return the same as JSON."""
-    return encode(swarm_document(swarm, cards, version))
+    return encode(swarm_document(swarm, cards, version, rates))
 
 
 def place_documents(plan: SplitPlan, here: int | None = None) -> list[PlaceDocument]:
@@ -204,8 +169,8 @@ def place_documents(plan: SplitPlan, here: int | None = None) -> list[PlaceDocum
     ]
 
 
-def node_document(node: Answering) -> NodeDocument:
-    """Return what is known of *node*."""
+def node_document(node: Answering, rate: float | None = None) -> NodeDocument:
+    """Return what is known of *node*; *rate* is how many tokens per second it has written lately."""
     state: NodeState = "ready"
     if node.draining:
         state = "draining"
@@ -222,60 +187,9 @@ def node_document(node: Answering) -> NodeDocument:
         reason=node.health.reason or UNSET,
         retry_seconds=round(node.retry_seconds, 1) if node.breaker == "open" else UNSET,
         trial=True if node.breaker == "half_open" else UNSET,
+        slots=node.slots or UNSET,
+        tokens_per_second=UNSET if rate is None else round(rate, 1),
     )
-
-
-def worker_document(member: Member) -> WorkerDocument:
-    """Return what is known of *member*, who lends."""
-    labels = member.labels
-    return WorkerDocument(
-        **_facts(member),
-        memory_bytes=_number(labels, "memory_bytes"),
-        memory_total_bytes=_number(labels, "memory_total_bytes"),
-        devices=_listed(labels, "devices") or UNSET,
-        rpc_version=labels.get("rpc_version") or UNSET,
-        cores=_number(labels, "cores") or UNSET,
-        leased_by=labels.get("leased_by") or UNSET,
-        model=member.model or UNSET,
-    )
-
-
-def peer_document(member: Member) -> PeerDocument:
-    """Return what is known of *member*, which is a gateway."""
-    labels = member.labels
-    return PeerDocument(**_facts(member), models=_listed(labels, "models") or UNSET, role=labels.get("role") or UNSET)
-
-
-def _facts(member: Member) -> dict[str, Any]:
-    """Return what there is to say of whatever *member* offers."""
-    offer = member.offer
-    return {
-        "name": offer.name,
-        "node": offer.node,
-        "service": offer.service,
-        "addresses": list(offer.addresses),
-        "state": member.standing,
-        "found": list(member.found) or UNSET,
-        "endpoint": UNSET if member.endpoint is None else str(member.endpoint),
-        "way": _way(member),
-        "reason": member.reason or UNSET,
-        "retry_seconds": UNSET if member.retry_seconds is None else round(member.retry_seconds, 1),
-        "version": member.labels.get("version") or UNSET,
-    }
-
-
-def _way(member: Member) -> WayDocument | UnsetType:
-    if not member.address:
-        return UNSET
-    way = member.way
-    if way is None:
-        return WayDocument(address=member.address)
-    rtt = UNSET if way.rtt_seconds is None else round(way.rtt_seconds, 6)
-    return WayDocument(address=member.address, kind=way.kind, rtt_seconds=rtt, reason=way.reason or UNSET)
-
-
-def _listed(labels: dict[str, str], name: str) -> list[str]:
-    return [each.strip() for each in labels.get(name, "").split(",") if each.strip()]
 
 
 def _model(placed: Placed, health: Health, aliases: list[str]) -> PlacedModel:
@@ -286,6 +200,7 @@ def _model(placed: Placed, health: Health, aliases: list[str]) -> PlacedModel:
         backend=placed.backend,
         placement=placed.placement,
         ready=health.ready,
+        state=placed.state,
         reason=UNSET if health.ready else placed.waiting or health.reason or UNSET,
         progress=UNSET if health.progress is None else health.progress,
         plan=placed.plan.reason if placed.plan else UNSET,
@@ -328,10 +243,4 @@ def _address(worker: Worker | None) -> str | UnsetType:
 def _memory(worker: Worker | None, here: int | None) -> int | UnsetType:
     if worker is None:
         return UNSET if here is None else here
-    return _number(worker.offer.labels, "memory_bytes")
-
-
-def _number(labels: dict[str, str], name: str) -> int | UnsetType:
-    """Return what the label *name* says, if that is a number a client can read: labels are others' words."""
-    label = labels.get(name, "")
-    return int(label) if len(label) <= _LONGEST_NUMBER and label.isascii() and label.isdecimal() else UNSET
+    return number(worker.offer.labels, "memory_bytes")

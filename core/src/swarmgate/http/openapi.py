@@ -17,6 +17,8 @@ from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
 from swarmgate.http.revoking import RevokeBody, Revoked
 from swarmgate.http.routes import READ, json
 from swarmgate.http.standing import Alive, Loading, Readiness, Version
+from swarmgate.http.wire.anthropic.described import DESCRIBED as MESSAGES
+from swarmgate.http.wire.anthropic.documents import ModelEntry, ModelPage
 from swarmgate.http.wire.chat import ChatBody
 from swarmgate.http.wire.chat_documents import ChatCompletion, ChatCompletionChunk
 from swarmgate.http.wire.completion import CompletionBody
@@ -26,6 +28,7 @@ from swarmgate.http.wire.errors import ErrorDocument
 from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
 from swarmgate.http.wire.logs import LogEvent, LogList
 from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
+from swarmgate.http.wire.ollama.described import DESCRIBED as LINES
 from swarmgate.http.wire.ranking import Ranking, RerankBody
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.responses.described import RESPONSES
@@ -77,7 +80,7 @@ _STRUCTS: tuple[type, ...] = (
     SampleDocument,
 )
 #: What is served beside chats, completions, embeddings and what watches over them.
-_DIALECTS: tuple[Described, ...] = (RESPONSES,)
+_DIALECTS: tuple[Described, ...] = (RESPONSES, MESSAGES, LINES)
 _LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
 _LOG_PARAMETERS: list[Json] = [
     {"name": "level", "in": "query", "schema": {"type": "string", "enum": list(LEVELS)}},
@@ -147,11 +150,17 @@ def _paths() -> Json:
         "/v1/embeddings": asking("embed", "Embed texts.", EmbeddingBody, holding(EmbeddingList)),
         "/v1/rerank": asking("rerank", "Judge documents by a query.", RerankBody, holding(Ranking)),
         "/rerank": asking("rerank_plain", "Judge documents by a query.", RerankBody, holding(Ranking)),
-        "/v1/models": looking("models", "List the models.", {200: ("All models.", holding(ModelList))}, 401, 500),
+        "/v1/models": looking(
+            "models",
+            "List the models; in Anthropic's words for who sends `anthropic-version`.",
+            {200: ("All models.", holding(ModelList, ModelPage))},
+            401,
+            500,
+        ),
         "/v1/models/{name}": looking(
             "model",
             "Show a model; its name may have slashes.",
-            {200: ("The model.", holding(ModelDocument))},
+            {200: ("The model.", holding(ModelDocument, ModelEntry))},
             400,
             401,
             404,

@@ -14,10 +14,12 @@ from litestar.types import ASGIApp, Method
 from swarmgate.chat import ModelCard
 from swarmgate.dispatch import Route
 from swarmgate.http.answer import Answer
+from swarmgate.http.bodies import header
 from swarmgate.http.door import Door
 from swarmgate.http.exchange import Exchange, Manner, passage_of
 from swarmgate.http.reply import Reply
 from swarmgate.http.visit import current
+from swarmgate.http.wire.anthropic.models import entry_json, page_json
 from swarmgate.http.wire.asked import Caller, chosen
 from swarmgate.http.wire.chat import ChatBody, chat
 from swarmgate.http.wire.completion import CompletionBody, completion
@@ -37,6 +39,8 @@ from swarmgate.ways import advertised, preferred, replicas
 
 #: HEAD is answered as GET is, less the body.
 READ: tuple[Method, ...] = ("GET", "HEAD")
+#: Clients of Anthropic's API say so by it, also where its paths are OpenAI's.
+ANTHROPIC_VERSION = b"anthropic-version"
 
 
 async def write_chat(door: Door, body: ChatBody, reply: Reply, manner: Manner) -> None:
@@ -52,7 +56,7 @@ async def write_completion(door: Door, body: CompletionBody, reply: Reply, manne
 async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, manner: Manner) -> None:
     """Embed texts."""
     request = embedding(body, door.dispatcher.models(), caller_of(manner))
-    way = _way()
+    way = new_route()
     embeddings = await door.dispatcher.embed(request, route=way, asker=current().asker)
     current().usage = embeddings.usage
     await reply.document(embedding_document(embeddings, request.model, body.encoding_format))
@@ -62,7 +66,7 @@ async def write_ranking(door: Door, body: RerankBody, reply: Reply, manner: Mann
     """Judge documents by a query."""
     caller = caller_of(manner)
     request = ranking(body, door.dispatcher.models(), caller)
-    judged = await door.dispatcher.embed(request, route=_way(), asker=current().asker)
+    judged = await door.dispatcher.embed(request, route=new_route(), asker=current().asker)
     current().usage = judged.usage
     await reply.document(ranking_document(judged, request, body, caller))
 
@@ -70,14 +74,14 @@ async def write_ranking(door: Door, body: RerankBody, reply: Reply, manner: Mann
 async def write_tokens(door: Door, body: TokenizeBody, reply: Reply, manner: Manner) -> None:
     """Cut text into tokens."""
     request, card = tokenize(body, door.dispatcher.models())
-    tokens = await door.dispatcher.tokenize(request, route=_way())
+    tokens = await door.dispatcher.tokenize(request, route=new_route())
     await reply.document(tokens_document(tokens, card, with_pieces=bool(body.with_pieces)))
 
 
 async def write_text(door: Door, body: DetokenizeBody, reply: Reply, manner: Manner) -> None:
     """Join tokens to text."""
     card = chosen(door.dispatcher.models(), body.model)
-    data = await door.dispatcher.detokenize(card.name, body.tokens, route=_way())
+    data = await door.dispatcher.detokenize(card.name, body.tokens, route=new_route())
     await reply.document(text_document(data))
 
 
@@ -116,12 +120,16 @@ def _model_routes(door: Door) -> list[HTTPRouteHandler]:
 
     @route("/v1/models", http_method=READ)
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
+        if header(request.scope, ANTHROPIC_VERSION):
+            return json(page_json(dispatcher.models()))
         served = served_models(door, relayed=passage_of(request.scope).relayed)
         return json(models_json(served, door.node, ping_seconds=door.limits.ping_seconds))
 
     @route("/v1/models/{name:path}", http_method=READ)
     async def model(request: Request[Any, Any, Any]) -> Response[bytes]:
         card = chosen(dispatcher.models(), str(request.path_params["name"]).removeprefix("/"))
+        if header(request.scope, ANTHROPIC_VERSION):
+            return json(entry_json(card))
         return json(model_json(_served(door, card, _placed(door), relayed=passage_of(request.scope).relayed)))
 
     return [models, model]
@@ -164,7 +172,7 @@ def caller_of(manner: Manner) -> Caller:
     )
 
 
-def _way() -> Route:
+def new_route() -> Route:
     """Return a new route that the visit will tell about."""
     way = Route()
     current().routes = [way]

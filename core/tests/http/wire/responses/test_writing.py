@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from swarmgate.chat import TokenLogprob
 from swarmgate.http.wire.chat_documents import chat_logprobs
-from swarmgate.http.wire.responses.events import TextDelta, sent
+from swarmgate.http.wire.responses.events import OutputTextDelta, sent
 from swarmgate.http.wire.responses.writing import Call, Message, Numbers, Thoughts
 
 ENTRY = TokenLogprob(id=1, data=b"x", logprob=-0.5)
@@ -20,7 +20,7 @@ def test_a_piece_of_text_is_encoded_as_any_other_event(name: str, text: str) -> 
     assert logprobs is not None
     for number, told in enumerate(([], logprobs.content)):
         message.note((ENTRY,) if told else ())
-        whole = TextDelta(
+        whole = OutputTextDelta(
             sequence_number=number, item_id=name, output_index=3, content_index=0, delta=text, logprobs=told
         )
         assert message.add(text) == sent(whole)

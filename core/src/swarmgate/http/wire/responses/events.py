@@ -85,7 +85,7 @@ class PartDone(ResponseEvent, kw_only=True, tag="response.content_part.done"):
     part: OutputText | ReasoningText
 
 
-class TextDelta(ResponseEvent, kw_only=True, tag="response.output_text.delta"):
+class OutputTextDelta(ResponseEvent, kw_only=True, tag="response.output_text.delta"):
     """A piece of text."""
 
     item_id: str
@@ -95,7 +95,7 @@ class TextDelta(ResponseEvent, kw_only=True, tag="response.output_text.delta"):
     logprobs: list[TokenLogprobDocument] = field(default_factory=list[TokenLogprobDocument])
 
 
-class TextDone(ResponseEvent, kw_only=True, tag="response.output_text.done"):
+class OutputTextDone(ResponseEvent, kw_only=True, tag="response.output_text.done"):
     """All of a text."""
 
     item_id: str
@@ -152,8 +152,8 @@ EVENTS: tuple[type[ResponseEvent], ...] = (
     ItemDone,
     PartAdded,
     PartDone,
-    TextDelta,
-    TextDone,
+    OutputTextDelta,
+    OutputTextDone,
     ReasoningDelta,
     ReasoningDone,
     ArgumentsDelta,

@@ -21,12 +21,12 @@ from swarmgate.http.wire.responses.events import (
     ArgumentsDone,
     ItemAdded,
     ItemDone,
+    OutputTextDelta,
+    OutputTextDone,
     PartAdded,
     PartDone,
     ReasoningDelta,
     ReasoningDone,
-    TextDelta,
-    TextDone,
     sent,
 )
 
@@ -77,7 +77,7 @@ class Message(_Item):
         super().__init__(id, index, numbers)
         self._logprobs: list[TokenLogprobDocument] = []
         self._news = 0
-        blank = encode(TextDelta(sequence_number=0, item_id=id, output_index=index, content_index=0, delta=""))
+        blank = encode(OutputTextDelta(sequence_number=0, item_id=id, output_index=index, content_index=0, delta=""))
         #: What is the same in every piece: all but its number, its text and their log-probabilities.
         front, number, rest = blank.partition(b'"sequence_number":0')
         middle, text, _ = rest.partition(b'"delta":""')
@@ -120,7 +120,7 @@ class Message(_Item):
     def end(self, status: ItemStatus) -> bytes:
         """Return the events that say it is whole, in that *status*."""
         self._ended = status
-        text = TextDone(
+        text = OutputTextDone(
             sequence_number=self._numbers.next(),
             item_id=self.id,
             output_index=self._index,

@@ -22,6 +22,7 @@ from swarmgate.http.ollama import ollama_routes
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
+from swarmgate.http.responses import response_routes
 from swarmgate.http.revoking import revoke_route
 from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
@@ -50,6 +51,7 @@ def application(door: Door) -> ASGIApp:
     app = Litestar(
         [
             *api_routes(door),
+            *response_routes(door),
             *anthropic_routes(door),
             *ollama_routes(door),
             *loading_routes(door),

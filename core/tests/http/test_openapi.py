@@ -42,7 +42,7 @@ def test_keys_are_asked_for_only_where_they_are() -> None:
     """The document demands a key exactly where the gateway does."""
     paths = openapi_document("1", keys=True)["paths"]
     asked = {path for path, item in paths.items() if any("security" in operation for operation in item.values())}
-    assert set(paths) - asked == {"/healthz", "/livez", "/readyz"}
+    assert set(paths) - asked == {"/healthz", "/livez", "/readyz", "/", "/swarm", "/page/{file}"}
     assert not any(
         "security" in operation
         for item in openapi_document("1", keys=False)["paths"].values()
@@ -60,7 +60,7 @@ async def test_all_that_is_served_is_described(make_door: MakeDoor) -> None:
     await Visitor(headers={"X-Request-ID": "mine"}, body=[b"{}"]).visit(app)
     for path, item in visitor.json["paths"].items():
         for method in item if path != "/v1/swarm/events" else ():  # which would go on for ever
-            asked = path.replace("{name}", "echo").replace("{id}", "mine")
+            asked = path.replace("{name}", "echo").replace("{id}", "mine").replace("{file}", "index.html")
             found = await Visitor(path=asked, method=method.upper(), body=[b"{}"]).visit(app)
             assert str(found.status) in item[method]["responses"]
             assert found.status in {200, 400}

@@ -285,6 +285,45 @@ def test_of_two_commands_with_one_name_none_is_used(install: Install, found: Cal
     assert "acme-one 1.2.3 and acme-two 1.2.3: all bring the command 'token'" in str(catalogue.broken["command/token"])
 
 
+CHECKS = (
+    HEAD
+    + """
+from swarmgate.api import Check
+
+async def look(patient):
+    return []
+
+@hookimpl
+def swarmgate_checks():
+    {before}
+    return [Check(name, "a thing", (), look) for name in {names!r}]
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ("raise ValueError('no')", "swarmgate_checks failed: ValueError: no"),
+        ("return [3]", "swarmgate_checks failed: it must return Checks, not int"),
+        ("return 3", "swarmgate_checks must return a list of checks, not int"),
+    ],
+)
+def test_checks_are_brought_and_a_failing_hook_breaks_only_its_plugin(
+    install: Install, found: Callable[[], Catalogue], before: str, reason: str
+) -> None:
+    """Those of others are still made, and it is said whose they are."""
+    install("acme-bad", CHECKS.format(before=before, names=[]))
+    install("acme-good", CHECKS.format(before="", names=["one", "two"]))
+    catalogue = found()
+    brought = catalogue.checks()
+    assert [(check.name, plugin.distribution) for check, plugin in brought] == [
+        ("one", "acme-good"),
+        ("two", "acme-good"),
+    ]
+    assert reason in str(catalogue.broken["acme_bad"])
+
+
 def test_loading_imports_nothing_heavy() -> None:
     """A fresh interpreter that has loaded the catalogue has not imported what takes long."""
     heavy = {"litestar", "uvicorn", "llama_cpp", "numpy", "trio", "aiohttp", "structlog", "rich"}

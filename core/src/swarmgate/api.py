@@ -28,6 +28,7 @@ from swarmgate.chat import (
     ToolChoice,
     Usage,
 )
+from swarmgate.checks import Ailment, Check, Finding, Patient
 from swarmgate.child import Child, ChildEvents
 from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Probe, Splitter, Transport
 from swarmgate.errors import (
@@ -87,10 +88,12 @@ __all__ = [
     "PATH",
     "SECRET",
     "Ability",
+    "Ailment",
     "Backend",
     "Balancer",
     "Candidate",
     "ChatPrompt",
+    "Check",
     "Child",
     "ChildEvents",
     "ConfigError",
@@ -104,6 +107,7 @@ __all__ = [
     "EngineError",
     "Entry",
     "EventReader",
+    "Finding",
     "Finish",
     "Footprint",
     "Frame",
@@ -129,6 +133,7 @@ __all__ = [
     "Part",
     "PartContext",
     "Passage",
+    "Patient",
     "Peer",
     "Pick",
     "Placement",

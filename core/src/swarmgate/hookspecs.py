@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from swarmgate.checks import Check
 from swarmgate.contracts import Backend, Balancer, Discovery, Ledger, Lender, Probe, Splitter, Transport
 from swarmgate.parts import Part
 
@@ -67,6 +68,12 @@ def swarmgate_backend() -> list[Part[Any, Backend]]:
 @hookspec
 def swarmgate_worker() -> list[Part[Any, Lender]]:
     """Offer ways to lend this machine's compute.  ``gateway worker NAME`` opens one."""
+    return []
+
+
+@hookspec
+def swarmgate_checks() -> list[Check]:
+    """Offer checks for ``gateway doctor`` to make; called only by it."""
     return []
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from swarmgate import hookspecs
+from swarmgate.checks import Check
 from swarmgate.errors import PluginError
 from swarmgate.parts import SLOTS, Options, Part, Slot
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 GROUP = "swarmgate.plugins"
 _COMMANDS = "swarmgate_commands"
-_HOOKS = (*(slot.hook for slot in SLOTS), _COMMANDS)
+_CHECKS = "swarmgate_checks"
+_HOOKS = (*(slot.hook for slot in SLOTS), _COMMANDS, _CHECKS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SYNCHRONOUS = "hooks are synchronous; put what must be awaited into the part's open"
 
@@ -54,6 +56,7 @@ class Plugin:
     distribution: str
     version: str
     commands: Callable[[], object] | None = None
+    checks: Callable[[], object] | None = None
 
     @property
     def origin(self) -> str:
@@ -120,6 +123,18 @@ class Catalogue:
                 self.broken[f"command/{name}"] = _clash(f"command {name!r}", (plugin.origin for _, plugin in claims))
         return {name: claims[0] for name, claims in sorted(found.items()) if len(claims) == 1}
 
+    def checks(self) -> list[tuple[Check, Plugin]]:
+        """Ask the plugins for what the doctor shall look into; what goes wrong is added to :attr:`broken`."""
+        found: list[tuple[Check, Plugin]] = []
+        for plugin in self.plugins.values():
+            if plugin.checks is None:
+                continue
+            try:
+                found += [(check, plugin) for check in _checks(plugin.checks)]
+            except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever a plugin raises is its own affair
+                self.broken[plugin.name] = PluginError(f"{plugin.origin}: {_describe(error, _CHECKS)}")
+        return found
+
 
 def load(points: Iterable[EntryPoint] | None = None) -> Catalogue:
     """Load every installed plugin (or those of *points*), one by one; a broken one stops nobody."""
@@ -152,7 +167,7 @@ def load(points: Iterable[EntryPoint] | None = None) -> Catalogue:
                 manager.unregister(name=name)  # pluggy registers before it verifies
             catalogue.broken[name] = PluginError(f"{_join(origins[0])}: {_describe(error)}")
         else:
-            catalogue.plugins[name] = Plugin(name, distribution, version, hooks.get(_COMMANDS))
+            catalogue.plugins[name] = Plugin(name, distribution, version, hooks.get(_COMMANDS), hooks.get(_CHECKS))
             brought += entries
     _enter(catalogue, brought)
     return catalogue
@@ -245,6 +260,15 @@ def _commands(hook: Callable[[], object]) -> list[click.Command]:
             raise _Fault(f"it must return named click commands, not {type(command).__name__}")
         commands.append(command)
     return commands
+
+
+def _checks(hook: Callable[[], object]) -> list[Check]:
+    checks: list[Check] = []
+    for check in _listed(_CHECKS, hook(), "checks"):
+        if not isinstance(check, Check):
+            raise _Fault(f"it must return Checks, not {type(check).__name__}")
+        checks.append(check)
+    return checks
 
 
 def _parts(slot: Slot[Any], hook: Callable[[], object]) -> list[Part[Any, Any]]:

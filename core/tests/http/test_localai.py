@@ -25,7 +25,7 @@ async def test_each_path_tells_of_the_swarm_now(make_door: MakeDoor) -> None:
     for path in PATHS:
         assert (await visit(door, path)).status == 200
     assert (await visit(door, "/api/p2p/workers")).json["nodes"] == []
-    door.swarm = lambda: Swarm(members=(Member(offer=an_offer("shed"), standing="usable"),))
+    door.swarm = lambda: Swarm(members=(Member(offer=an_offer("shed"), standing="usable", seen_seconds=0.0),))
     [node] = (await visit(door, "/api/p2p/workers")).json["nodes"]
     seen = datetime.fromisoformat(node["lastSeen"])
     assert (node["name"], node["isOnline"]) == ("shed", True)

@@ -15,6 +15,7 @@ _VERBS = {
     "token": Verb("swarmgate.cli.token", "token", "Say who may be in this machine's swarm."),
     "drain": Verb("swarmgate.cli.drain", "drain", "Send nothing new to a node of the running gateway."),
     "explain": Verb("swarmgate.cli.explain", "explain", "Show why requests went where they went."),
+    "doctor": Verb("swarmgate.cli.doctor", "doctor", "Look for what is wrong, and say what to do."),
     "config": Verb("swarmgate.cli.config", "config", "Write, check and explain the configuration."),
     "plugins": Verb("swarmgate.cli.plugins", "plugins", "Look at what is installed."),
     "version": Verb("swarmgate.cli.version", "version", "Show the versions of everything."),

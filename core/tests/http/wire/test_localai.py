@@ -12,8 +12,8 @@ from swarmgate.testing import an_offer
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SWARM = Swarm(
     members=(
-        Member(offer=an_offer("shed"), standing="usable", endpoint=Endpoint("127.0.0.1", 4711)),
-        Member(offer=an_offer("attic"), standing="left_out", reason="is off"),
+        Member(offer=an_offer("shed"), standing="usable", endpoint=Endpoint("127.0.0.1", 4711), seen_seconds=0.0),
+        Member(offer=an_offer("attic"), standing="left_out", reason="is off", seen_seconds=90.0),
     ),
     gateways=(Member(offer=msgspec.structs.replace(an_offer("desk"), service=GATEWAY), standing="reaching"),),
 )
@@ -36,8 +36,9 @@ def test_all_nodes_in_gos_names() -> None:
         "ServiceID": f"{offer.node}/{offer.service}/shed",
         "LastSeen": "2026-11-29T12:00:00Z",
     }
-    assert (attic["TunnelAddress"], attic["LastSeen"]) == ("", "0001-01-01T00:00:00Z")
-    assert [node["Name"] for node in found["federated_nodes"]] == ["desk"]
+    assert (attic["TunnelAddress"], attic["LastSeen"]) == ("", "2026-11-29T11:58:30Z")
+    [desk] = found["federated_nodes"]
+    assert (desk["Name"], desk["LastSeen"]) == ("desk", "0001-01-01T00:00:00Z")
     assert (found["nodes"], found["mlx_nodes"]) == (found["llama_cpp_nodes"], [])
 
 

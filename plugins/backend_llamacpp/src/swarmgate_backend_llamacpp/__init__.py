@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from swarmgate.api import Backend, Lender, NoOptions, Part, PartContext, PluginError, Probe, Splitter, hookimpl
+from swarmgate.api import Backend, Check, Lender, NoOptions, Part, PartContext, PluginError, Probe, Splitter, hookimpl
 
 from swarmgate_backend_llamacpp.options import ByMemoryOptions, LlamaCppRpcOptions, LlamaOptions
 
@@ -108,3 +108,11 @@ def swarmgate_worker() -> list[Part[Any, Lender]]:
             },
         )
     ]
+
+
+@hookimpl
+def swarmgate_checks() -> list[Check]:
+    """Offer what the doctor asks of the engine."""
+    from swarmgate_backend_llamacpp.checkup import ENGINE
+
+    return [ENGINE]

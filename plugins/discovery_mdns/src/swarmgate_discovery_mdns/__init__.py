@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from msgspec import Meta
-from swarmgate.api import Discovery, Options, Part, PartContext, hookimpl
+from swarmgate.api import Check, Discovery, Options, Part, PartContext, hookimpl
 
 
 class MdnsOptions(Options, frozen=True):
@@ -37,3 +37,11 @@ def swarmgate_discovery() -> list[Part[Any, Discovery]]:
     """Offer ``mdns``."""
     summary = "Members of the swarm on this LAN, by multicast DNS."
     return [Part("mdns", summary, MdnsOptions, open_mdns, members_only=True)]
+
+
+@hookimpl
+def swarmgate_checks() -> list[Check]:
+    """Offer what the doctor asks of multicast DNS."""
+    from swarmgate_discovery_mdns.checkup import MULTICAST
+
+    return [MULTICAST]

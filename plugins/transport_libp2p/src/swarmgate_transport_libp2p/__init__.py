@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from swarmgate.api import Discovery, Ledger, Part, PartContext, Transport, hookimpl
+from swarmgate.api import Check, Discovery, Ledger, Part, PartContext, Transport, hookimpl
 
 from swarmgate_transport_libp2p.options import HOST_ENVIRON, DhtOptions, GossipOptions, P2pOptions
 
@@ -64,3 +64,11 @@ def swarmgate_discovery() -> list[Part[Any, Discovery]]:
     summary = "Finds members anywhere by a distributed hash table."
     environ = {**HOST_ENVIRON, "LOCALAI_P2P_DISABLE_DHT": "disable_dht"}
     return [Part("dht", summary, DhtOptions, open_dht, environ=environ, members_only=True)]
+
+
+@hookimpl
+def swarmgate_checks() -> list[Check]:
+    """Offer what the doctor asks of libp2p."""
+    from swarmgate_transport_libp2p.checkup import LIBP2P
+
+    return [LIBP2P]

@@ -2,13 +2,13 @@
 
 They are those of LocalAI v3 and v4, found in its code: ``/api/p2p`` has Go's names of fields, the others JSON's.
 Nobody here lends to MLX, so that lists of it are empty.  LocalAI's own readers take somebody for online whose
-*LastSeen* is less than 40 s ago; here everybody online is watched all the time, and so is seen at the moment of asking.
+*LastSeen* is less than 40 s ago; here *isOnline* is whether somebody can be used now, and is known within seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, field
 
@@ -109,7 +109,7 @@ def listed(members: Iterable[Member], now: datetime) -> list[ListedNode]:
             id=each.offer.node,
             tunnel_address="" if each.endpoint is None else str(each.endpoint),
             service_id="/".join(each.offer.key),
-            last_seen=now if _online(each) else _NEVER,
+            last_seen=_NEVER if each.seen_seconds is None else now - timedelta(seconds=each.seen_seconds),
             is_online=_online(each),
         )
         for each in members

@@ -90,7 +90,7 @@ export interface Asked {
 }
 
 export interface Swarm {
-  gateway: { name: string; id: string; version: string; uptime_seconds: number };
+  gateway: { name: string; id: string; version: string; uptime_seconds: number; memory_total_bytes?: number; cores?: number };
   models: Model[];
   workers: Member[];
   nodes: Answering[];

@@ -61,6 +61,8 @@ function facts(row: Row, age: number) {
   if (row.memory !== undefined) {
     const total = row.memoryTotal ? ` of ${bytes(row.memoryTotal)}` : "";
     told.push(["Memory", `${bytes(row.memory)}${total} free`]);
+  } else if (row.memoryTotal) {
+    told.push(["Memory", bytes(row.memoryTotal)]);
   }
   const devices = [row.devices.join(", "), row.cores ? `${row.cores} cores` : ""].filter(Boolean).join(" · ");
   if (devices) told.push(["Devices", devices]);

@@ -73,6 +73,8 @@ function here(swarm: Swarm, own: Answering[]): Row {
     devices: [],
     models: swarm.models.map((model) => model.name),
   };
+  if (swarm.gateway.memory_total_bytes) row.memoryTotal = swarm.gateway.memory_total_bytes;
+  if (swarm.gateway.cores) row.cores = swarm.gateway.cores;
   if (own.length > 0) {
     row.inFlight = sum(own.map((node) => node.in_flight));
     row.slots = sum(own.map((node) => node.slots ?? 0));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from collections.abc import AsyncGenerator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from swarmgate.assembly import Assembly
 from swarmgate.config.choices import Blueprint
+from swarmgate.memory import whole_memory
 from swarmgate.nouns import GATEWAY, Endpoint, Offer
 from swarmgate.offering import Offering, labelled, named, offering
 from swarmgate.parts import BACKEND, LEDGER
@@ -61,7 +63,12 @@ async def offered(assembly: Assembly, way_in: Entrance | None, release: str) -> 
         name=assembly.node.name,
         addresses=(),
         labels=labelled(
-            models=named(GATEWAY, names), version=release, role=way_in.membership.role, **{RUN: way_in.run}
+            models=named(GATEWAY, names),
+            version=release,
+            role=way_in.membership.role,
+            memory_total_bytes=str(whole_memory()),
+            cores=str(os.cpu_count() or 0),
+            **{RUN: way_in.run},
         ),
         sequence=assembly.identity.sequence,
     )

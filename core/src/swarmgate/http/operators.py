@@ -18,8 +18,8 @@ def admit_operator(door: Door, request: Request[Any, Any, Any], *, to: str) -> N
 
     With API keys it has to show one: that a member of the swarm may ask for answers does not make it an operator.
     Without, it has to be on this machine itself, and ask for it by a name of this machine: else a page in somebody's
-    browser could have its own name lead here; and a browser must not say that another page sends it.  What comes through the swarm comes from a port of ours on this machine
-    and is a stranger all the same.
+    browser could have its own name lead here.  And a browser must not say that a page from elsewhere sends it.  What
+    comes through the swarm comes from a port of ours on this machine and is a stranger all the same.
 
     Raises:
         Unauthorized: it may not.

@@ -17,6 +17,8 @@ PROJECTS := . core $(PLUGINS)
 PYPROJECTS := pyproject.toml core/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 PACKAGES := swarmgate swarmgate-core $(subst _,-,$(PLUGINS:plugins/%=swarmgate-%))
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Containers like to set it: each of the many processes that tests start would compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets
@@ -81,12 +83,15 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 
 ##### Checking it
 
+# Two files at a time, those that take long first (conftest.py); ARGS="-n 0 --pdb" runs them in one process.
+PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: test test-fast check fix docs fuzz bench bench-split bench-routers bench-uneven bench-tunnels bench-swarm simulate soak
 test: setup setup-engine ## Run all tests
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: setup ## Run the tests that need no engine and no foreign clients
-	@$(BIN)/pytest -m 'not engine and not clients' $(ARGS)
+	@$(PYTEST) -m 'not engine and not clients' $(ARGS)
 
 check: setup ## Check form, types, imports and pins
 	@$(BIN)/ruff format --check

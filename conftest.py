@@ -8,11 +8,15 @@ from importlib.util import find_spec
 
 import pytest
 from blockbuster import blockbuster_ctx
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 _WATCHED = ("swarmgate",)
 
-settings.register_profile("house", deadline=None)  # a busy machine is no fault of the code
+settings.register_profile(
+    "house",
+    deadline=None,  # a busy machine is no fault of the code
+    phases=[phase for phase in Phase if phase is not Phase.explain],  # it traces every line, up to half a minute
+)
 settings.load_profile("house")
 
 
@@ -29,8 +33,10 @@ def _nothing_blocks() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction
         yield
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the engine where there is none, and say how to get it."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long where files run side by side; skip what needs the engine where there is none."""
+    if hasattr(config, "workerinput"):  # one of `make test`'s processes: all would wait for a long file begun last
+        items.sort(key=lambda item: not any(map(item.get_closest_marker, ("journey", "clients", "swarm"))))
     if find_spec("llama_cpp") is not None:
         return
     missing = pytest.mark.skip(reason="llama-cpp-python is not installed: run `make setup-engine`")

@@ -70,3 +70,16 @@ def test_the_end_completes_an_event() -> None:
     assert reader.feed(b"data: a\n\ndata: [DONE]") == [b"a"]
     assert reader.close() == [b"[DONE]"]
     assert reader.close() == []
+
+
+def test_names_are_told_to_whoever_asks() -> None:
+    """An event without one is a message; a name holds for its event alone, wherever the bytes are cut."""
+    reader = EventReader()
+    whole = b"event: hello\nid: 1\ndata: a\n\ndata: b\r\n\r\nevent:bye\ndata: c\n\n"
+    cut = [event for at in range(len(whole)) for event in reader.named(whole[at : at + 1])]
+    assert cut == [("hello", b"a"), ("message", b"b"), ("bye", b"c")]
+    assert EventReader().named(whole) == cut
+    assert reader.named(b"event: x\n\n") == []
+    assert reader.feed(b"event: y\n") == []
+    assert reader.feed(b"data: d\n\n") == [b"d"]
+    assert reader.named(b"data: e\n\n") == [("message", b"e")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 LONGEST = 350
@@ -37,3 +38,15 @@ def test_every_test_states_a_fact(modules: list[Path]) -> None:
                 if text is None or not text.split("\n\n")[0].rstrip().endswith((".", "?", "!")):
                     silent.append(f"{path.name}::{node.name}")
     assert silent == []
+
+
+def test_no_loop_outlives_its_file(modules: list[Path]) -> None:
+    """No async fixture is the session's: while one is open every later test gets its loop, whichever it asks for."""
+    lasting = [
+        f"{path.name}::{node.name}"
+        for path in modules
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.AsyncFunctionDef)
+        and any(re.search(r"\bfixture\(.*scope='(session|package)'", ast.unparse(it)) for it in node.decorator_list)
+    ]
+    assert lasting == []

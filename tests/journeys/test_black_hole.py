@@ -56,7 +56,7 @@ class Load:
     def until_answered(self, count: int) -> None:
         """Wait until so many have been answered."""
         with self._news:
-            assert self._news.wait_for(lambda: self.answered >= count, 30), self.hub.said()[-3000:]
+            assert self._news.wait_for(lambda: self.answered >= count, 90), self.hub.said()[-3000:]
 
     def _ask(self, number: int) -> None:
         texts = [f"You are one of {number}.", _QUESTION]

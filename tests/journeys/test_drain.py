@@ -15,7 +15,7 @@ from fleet import Fleet, a_fleet
 from listeners import Heard, chat, listen
 from tinygguf import write_llama
 
-pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(300)]
 
 _CLIENTS = 4
 

@@ -145,8 +145,8 @@ def test_circles_are_refused(fleet: Fleet, tmp_path: Path) -> None:
     one = launch(tmp_path / "one", [{"use": "echo"}], arguments=("run", "--node", urls[1]), port=ports[0], name="one")
     two = launch(tmp_path / "two", (), arguments=("federated", "--node", urls[0]), port=ports[1], name="two")
     fleet.others += [one, two]
-    until_ready(one, 30)
-    until_ready(two, 30)
+    until_ready(one, 120)
+    until_ready(two, 120)
     assert ask(two.url, "echo").headers["x-gateway-worker"] == "one"
     assert ask(one.url, "echo").headers["x-gateway-worker"] == "echo"
     assert httpx.get(f"{one.url}/v1/models").json()["data"][0]["meta"]["replicas"] == 1
@@ -183,8 +183,8 @@ def test_nodes_come_from_a_variable_and_from_the_ledger(fleet: Fleet, tmp_path: 
     own = [{"use": "echo", "model": "own"}]
     both = launch(tmp_path / "both", own, arguments=("run", "--federated"), tables=[listed], settle_seconds=0.1)
     fleet.others += [bare, both]
-    until_ready(bare, 30)
-    until_ready(both, 30)
+    until_ready(bare, 120)
+    until_ready(both, 120)
     assert standing(bare.url).keys() == {"echo", "alone-0", "alone-1", "slow"}
     until = time.monotonic() + 20
     while len(standing(both.url)) < 5:
@@ -198,7 +198,7 @@ def test_a_node_with_keys_is_shown_one(fleet: Fleet, tmp_path: Path) -> None:
     """From a file; without it the reason names the option, and the key stands in no log."""
     locked = launch(tmp_path / "locked", [{"use": "echo", "model": "m"}], name="locked", api_keys=["sesame"])
     fleet.others.append(locked)
-    until_ready(locked, 30)
+    until_ready(locked, 120)
     (tmp_path / "key").write_text("sesame\n")
     inside = fleet.front("inside", [locked.url], peer_api_key_file=str(tmp_path / "key"))
     outside = fleet.front("outside", [locked.url])
@@ -221,7 +221,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Node, LiveG
         # without a breaker, so that it is asked again however often it has failed
         hub = launch(folder / "front", backends, arguments=("federated",), tables=[table], breaker_failures=0)
         fleet.others.append(hub)
-        until_ready(hub, 30)
+        until_ready(hub, 120)
         yield node, hub
 
 

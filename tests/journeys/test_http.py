@@ -247,7 +247,7 @@ def test_a_taken_port_is_an_error_with_a_remedy(tmp_path: Path, echo: Gateway) -
         env={**os.environ, "HOME": str(tmp_path), "GATEWAY_STATE_DIR": str(tmp_path / "state")},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
     assert done.returncode != 0
@@ -266,7 +266,7 @@ def test_an_idle_gateway_is_small(echo: Gateway) -> None:
     assert int(found[1]) / 1024 <= _IDLE_MEGABYTES
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_schemathesis_finds_nothing(echo: Gateway, tmp_path: Path) -> None:
     """Requests made from the OpenAPI document, good and bad, get no 5xx and no answer it does not describe."""
     program = _SCRIPTS / "schemathesis"
@@ -286,7 +286,7 @@ def test_schemathesis_finds_nothing(echo: Gateway, tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:]

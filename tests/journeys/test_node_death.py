@@ -43,7 +43,7 @@ def killing(fleet: Fleet, *turns: tuple[int, int]) -> Callable[[Callable[[int], 
     return disturb
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_streams_outlive_their_nodes(tmp_path: Path) -> None:
     """A hundred streams cut at random tokens over three nodes: all end well, with their undisturbed text and usage."""
     model = write_llama(tmp_path / "m.gguf")

@@ -14,7 +14,7 @@ from listeners import Heard, chat, listen
 from split_swarm import SplitSwarm, split_swarm
 from tinygguf import Shape, write_llama
 
-pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(300)]
 
 _CLIENTS = 4
 

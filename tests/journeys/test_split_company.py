@@ -18,7 +18,7 @@ from live_worker import live_worker
 from split_swarm import SplitSwarm, split_swarm
 from tinygguf import Shape, write_llama
 
-pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(300)]
 
 _PROGRAM = Path(__file__).parent.parent / "support" / "programs" / "rpc_server.py"
 

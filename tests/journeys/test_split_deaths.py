@@ -12,7 +12,7 @@ from split_swarm import SplitSwarm, split_swarm
 from swarmgate_backend_llamacpp.bundled import find_model
 from tinygguf import Shape, write_llama
 
-pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.engine, pytest.mark.journey, pytest.mark.timeout(600)]
 
 _STREAMS, _TOGETHER, _TOKENS = 52, 4, 120
 

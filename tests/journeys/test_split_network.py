@@ -23,7 +23,7 @@ _WHY_NOT = why_not()
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.journey,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT or "they can be made"),
 ]
 
@@ -53,7 +53,7 @@ class Machines:
     def until_held_by(self, *hosts: str) -> None:
         """Wait until exactly these machines hold layers, the gateway's own being ``here``."""
         wanted = {"here", *(f"{self.net.hosts[host]}:{_PORT}" for host in hosts)}
-        end = time.monotonic() + 40
+        end = time.monotonic() + 90
         while True:
             (model,) = self.get("/v1/swarm")["models"]
             if model["ready"] and {place["place"] for place in model["places"] if place["share"]} == wanted:

@@ -17,7 +17,7 @@ _WHY_NOT = why_not()
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.journey,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT or "they can be made"),
 ]
 

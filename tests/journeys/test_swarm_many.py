@@ -70,7 +70,7 @@ def test_all_are_killed_and_started_anew(swarm: Members) -> None:
     ports = {name: free_port() for name in ("one", "two", "three")}
     start(swarm, ports)
     for name in ports:
-        swarm.until(name, lambda said: sees(said) == len(ports) - 1, seconds=60)
+        swarm.until(name, lambda said: sees(said) == len(ports) - 1, seconds=90)
     for name in ports:
         while kept(swarm.folder / name) < len(ports) - 1:  # written within a second
             time.sleep(0.05)
@@ -81,4 +81,4 @@ def test_all_are_killed_and_started_anew(swarm: Members) -> None:
     for name in ports:
         swarm.until_answering(name)
     for name in ports:
-        swarm.until(name, lambda said: sees(said) == len(ports) - 1, seconds=60)
+        swarm.until(name, lambda said: sees(said) == len(ports) - 1, seconds=90)

@@ -20,7 +20,7 @@ _WHY_NOT = why_not()
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.journey,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT or "they can be made"),
 ]
 _BODIES = [chat(number, tokens=200) for number in range(3)]
@@ -77,7 +77,7 @@ def test_machines_of_two_networks_split_a_model(stage: tuple[Members, Any], mode
     known = address_of(swarm)
     swarm.worker("far", parts=parts(known, tls=tls))
     swarm.worker("near", parts=parts(tls=tls))
-    swarm.until("gw", lambda said: holders(said) == 3, seconds=60)
+    swarm.until("gw", lambda said: holders(said) == 3, seconds=90)
     assert ways(swarm.get("gw", "/v1/swarm")) == dict.fromkeys(("near", "far"), "tls" if tls else "p2p")
 
     before = swarm.listen("gw", _BODIES)
@@ -96,12 +96,12 @@ def test_a_partition_heals(stage: tuple[Members, Any], model: Path) -> None:
     swarm.gateway("gw", backends=[split_backend(model)])
     known = address_of(swarm)
     swarm.worker("far", parts=parts(known))
-    swarm.until("gw", lambda said: "far" in ways(said), seconds=60)
+    swarm.until("gw", lambda said: "far" in ways(said), seconds=90)
     between.cut()
     assert swarm.until("gw", lambda said: "far" not in ways(said), seconds=15) < 8
     time.sleep(20)
     between.mend()
-    swarm.until("gw", lambda said: "far" in ways(said), seconds=45)
+    swarm.until("gw", lambda said: "far" in ways(said), seconds=90)
 
 
 @pytest.mark.skipif(bool(why_no_nat()), reason=why_no_nat() or "addresses can be translated")
@@ -115,7 +115,7 @@ def test_a_worker_behind_a_nat_is_used(tmp_path: Path, model: Path) -> None:
         swarm.gateway("gw", backends=[split_backend(model, placement="split")])
         known = address_of(swarm, "10.77.1.1")
         swarm.worker("far", parts=parts(known))
-        swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
+        swarm.until("gw", lambda said: holders(said) == 2, seconds=90)
         said = swarm.get("gw", "/v1/swarm")
         assert ways(said) == {"far": "p2p"}
         assert said["workers"][0]["way"]["kind"] == "direct"
@@ -129,7 +129,7 @@ def test_libp2p_may_die_and_tunnels_go_on(stage: tuple[Members, Any], model: Pat
     swarm.gateway("gw", backends=[split_backend(model, placement="split")])
     known = address_of(swarm)
     swarm.worker("far", parts=parts(known))
-    swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
+    swarm.until("gw", lambda said: holders(said) == 2, seconds=90)
     (child,) = swarm.children("gw", "transport_libp2p")
 
     async def kill(pieces: Callable[[int], Awaitable[None]]) -> None:
@@ -144,7 +144,7 @@ def test_libp2p_may_die_and_tunnels_go_on(stage: tuple[Members, Any], model: Pat
     assert holders(swarm.get("gw", "/v1/swarm")) == 2
     # a new machine is found by the new child
     swarm.worker("near", parts=[part for part in parts(known) if part[1]["use"] != "mdns"])
-    swarm.until("gw", lambda said: set(ways(said)) == {"near", "far"}, seconds=60)
+    swarm.until("gw", lambda said: set(ways(said)) == {"near", "far"}, seconds=90)
     assert swarm.children("gw", "transport_libp2p") not in ([], [child])
 
 
@@ -155,7 +155,7 @@ def test_the_way_changes_while_a_stream_runs(stage: tuple[Members, Any], model: 
     swarm.gateway("gw", backends=[split_backend(model, placement="split")])
     known = address_of(swarm)
     swarm.worker("far", parts=parts(known))
-    swarm.until("gw", lambda said: holders(said) == 2, seconds=60)
+    swarm.until("gw", lambda said: holders(said) == 2, seconds=90)
     assert ways(swarm.get("gw", "/v1/swarm")) == {"far": "tls"}
 
     async def close(pieces: Callable[[int], Awaitable[None]]) -> None:
@@ -169,7 +169,7 @@ def test_the_way_changes_while_a_stream_runs(stage: tuple[Members, Any], model: 
 
     before = swarm.listen("gw", _BODIES)
     same_whole(swarm.listen("gw", _BODIES, close), before)
-    swarm.until("gw", lambda said: ways(said) == {"far": "p2p"} and holders(said) == 2, seconds=30)
+    swarm.until("gw", lambda said: ways(said) == {"far": "p2p"} and holders(said) == 2, seconds=90)
 
 
 def test_a_node_found_three_ways_is_one(stage: tuple[Members, Any], model: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_node_found_three_ways_is_one(stage: tuple[Members, Any], model: Path)
     swarm.gateway("gw", backends=[split_backend(model, placement="split")], parts=[*parts(), static])
     known = address_of(swarm)
     swarm.worker("near", "--listen", "0.0.0.0:50052", parts=parts(known))
-    swarm.until("gw", lambda said: len(said["workers"]) == 2 and holders(said) == 2, seconds=60)
+    swarm.until("gw", lambda said: len(said["workers"]) == 2 and holders(said) == 2, seconds=90)
     swarm.until("gw", lambda said: {"mdns", "static"} <= {way for each in said["workers"] for way in each["found"]})
     said = swarm.get("gw", "/v1/swarm")
     states = sorted(worker["state"] for worker in said["workers"])
@@ -196,7 +196,7 @@ def test_answers_go_on_at_another_gateway_of_the_swarm(stage: tuple[Members, Any
     known = address_of(swarm)
     for host in ("near", "far"):
         swarm.gateway(host, "run", "--federated", backends=[split_backend(model)], parts=parts(known, tls=tls))
-    swarm.until("gw", lambda said: sum(each["state"] == "ready" for each in said["nodes"]) == 2, seconds=60)
+    swarm.until("gw", lambda said: sum(each["state"] == "ready" for each in said["nodes"]) == 2, seconds=90)
     taken = {each["way"]["address"].partition(":")[0] for each in swarm.get("gw", "/v1/swarm")["gateways"]}
     assert taken == {"tls" if tls else "p2p"}
 

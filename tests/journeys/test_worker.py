@@ -69,6 +69,6 @@ def test_faults_are_told_in_a_line(tmp_path: Path) -> None:
     """An argument that is none, or means nothing, ends the call with status 2; what is wrong is named."""
     for words, said in (("-m 0", "-m 0 lends nothing"), ("-q", "unknown argument '-q'")):
         command = [sys.executable, "-m", "swarmgate", "worker", "llama-cpp-rpc", f"--llama-cpp-args={words}"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 2
         assert said in done.stderr

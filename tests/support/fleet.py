@@ -14,7 +14,7 @@ from typing import Any
 
 from live_gateway import LiveGateway, free_port, launch, until_ready
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 @dataclass

@@ -84,7 +84,7 @@ async def listen_to_all(
     bodies: Sequence[dict[str, Any]],
     disturb: Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]] | None = None,
     *,
-    seconds: float = 60.0,
+    seconds: float = 120.0,
 ) -> list[Heard]:
     """Read all streams at once; meanwhile *disturb* may do harm, told how to wait until so many pieces have come."""
     come = 0

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -146,8 +147,9 @@ def router(one: Lan, other: Lan, *, nat: bool = False) -> Generator[Router]:
             ip("netns", "delete", name)
 
 
+@cache
 def why_not() -> str:
-    """Return why no namespaces can be made here, nothing if they can."""
+    """Return why no namespaces can be made here, nothing if they can; it is tried once."""
     if shutil.which("ip") is None:
         return "there is no ip command here (Debian's package iproute2)"
     try:

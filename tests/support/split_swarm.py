@@ -61,7 +61,7 @@ class SplitSwarm:
         places = self.model().get("places") or []
         return [names.get(place["place"], str(place["place"])) for place in places if place["share"]]
 
-    def until(self, holds: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    def until(self, holds: Callable[[], bool], *, seconds: float = 90.0) -> None:
         """Wait until something holds.
 
         Raises:

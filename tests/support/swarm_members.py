@@ -148,10 +148,10 @@ class Members:
     ) -> list[Heard]:
         """Read streams of the gateway on *host*, on that machine, while *disturb* does harm."""
         url = self.started[host].url
-        return self.site(host).inside(lambda: asyncio.run(listen_to_all(url, bodies, disturb, seconds=90)))
+        return self.site(host).inside(lambda: asyncio.run(listen_to_all(url, bodies, disturb, seconds=120)))
 
     def until(
-        self, host: str, wanted: Callable[[Any], bool], *, seconds: float = 30.0, path: str = "/v1/swarm"
+        self, host: str, wanted: Callable[[Any], bool], *, seconds: float = 90.0, path: str = "/v1/swarm"
     ) -> float:
         """Wait until what *host* says at *path* is as *wanted*; return how long that took."""
         began = time.monotonic()

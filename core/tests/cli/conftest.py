@@ -37,7 +37,7 @@ def gateway(home: Path, environ: dict[str, str]) -> Gateway:
             env={**environ, **more, **variables},
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=100,
             check=False,
         )
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.journey
 def drain(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     command = [sys.executable, "-m", "swarmgate", "drain", *words]
-    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=100, check=False)
 
 
 def test_a_node_is_drained_and_taken_back_in(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_running_gateway_acts_by_it_at_once(tmp_path: Path) -> None:
     def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "swarmgate", *words]
         environ = {**clean_environ(), **variables}
-        return subprocess.run(line, cwd=folder, env=environ, capture_output=True, text=True, timeout=50, check=False)
+        return subprocess.run(line, cwd=folder, env=environ, capture_output=True, text=True, timeout=100, check=False)
 
     with live_gateway(folder, [{"use": "echo", "model": "echo"}], p2p=True) as gateway:
         shed = command("token", "invite", "--name", "shed").stdout

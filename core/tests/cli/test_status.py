@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from live_gateway import live_gateway
 from msgspec import UNSET
-from swarmgate.cli.status import models_rows, nodes_rows
+from pseudo_terminal import terminal
+from swarmgate.cli.status import fitting, models_rows, nodes_rows
 from swarmgate.http.wire.members import PeerDocument, WayDocument, WorkerDocument
 from swarmgate.http.wire.swarm import (
     ComingDocument,
@@ -124,7 +125,7 @@ def test_nodes_are_shown_with_how_they_were_found_and_the_way_to_them() -> None:
 def status(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     command = [sys.executable, "-m", "swarmgate", "status", *words]
-    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=100, check=False)
 
 
 @pytest.mark.journey
@@ -143,5 +144,36 @@ def test_the_running_gateway_is_shown(tmp_path: Path) -> None:
         found = json.loads(status(tmp_path, "--json").stdout)
         assert (found["workers"][0]["state"], found["workers"][0]["found"]) == ("left_out", ["static"])
     done = status(tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no gateway answers at http://127.0.0.1:" in done.stderr
+
+
+def test_a_screen_shows_what_it_can() -> None:
+    """Long lines are cut, and how many lines do not fit is said."""
+    assert fitting(["abcdef", "b"], 4, 2) == ["abc…", "b"]
+    assert fitting(["a", "b", "c"], 80, 2) == ["a", "(2 lines more)"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.journey
+def test_the_status_is_watched(tmp_path: Path) -> None:
+    """Each change is shown at once, that the gateway went and came back too; elsewhere than on a screen in lines."""
+    command = [sys.executable, "-m", "swarmgate", "status", "--watch"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    with live_gateway(tmp_path, [{"use": "echo"}]) as running:
+        port = int(running.url.rpartition(":")[2])
+        with terminal(command, cwd=tmp_path, env=clean) as screen:
+            screen.until(lambda text: "echo" in text and "ready" in text)
+            running.process.terminate()
+            screen.until("is not running; trying again")
+            with live_gateway(tmp_path, [{"use": "echo", "model": "parrot"}], port=port):
+                screen.until("parrot")
+                with subprocess.Popen([*command, "--json"], cwd=tmp_path, env=clean, stdout=subprocess.PIPE) as lines:
+                    assert lines.stdout is not None
+                    assert json.loads(lines.stdout.readline())["models"][0]["name"] == "parrot"
+                    lines.terminate()
+                screen.type("\x03")
+                assert screen.end() == 0
+    done = status(tmp_path, "--watch")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no gateway answers at http://127.0.0.1:" in done.stderr

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from swarmgate.checks import Finding, Patient
 from swarmgate.doctor.case import Case, Running
@@ -77,6 +78,15 @@ def test_what_a_lookout_saw_is_judged_alike(told: Levels) -> None:
     assert told(found) == [("fault", "nodes.part_failed"), ("fine", ""), ("fault", "nodes.not_reached")]
     assert (found[0].about, found[0].what) == ("discovery/dht", "no route")
     assert found[2].what.startswith("nobody answers; dialled at ")
+
+
+async def test_who_has_left_is_worth_a_word(
+    make_case: MakeCase, patient: Callable[..., Patient], running: Callable[..., Running], told: Levels
+) -> None:
+    """It may well have been stopped: no fault."""
+    left = msgspec.structs.replace(SHED, state="gone", reason="its offer has ended", way=msgspec.UNSET)
+    [found] = await made(make_case(running=running(workers=[left])), patient)
+    assert (found.level, found.what) == ("note", "its offer has ended")
 
 
 async def test_nobody_is_looked_for_behind_a_closed_door(

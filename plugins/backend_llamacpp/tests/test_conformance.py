@@ -78,11 +78,16 @@ class TestSplit(LlamaContract):
 
 @pytest.mark.engine
 class TestEmbedder(LlamaContract):
-    """A model that embeds."""
+    """A model that embeds; on asyncio alone, for the one that writes shows that the loop does not matter."""
 
     @pytest.fixture(autouse=True)
     def _embedder(self, embedder: Path) -> None:
         self.path = embedder
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        """Run once."""
+        return "asyncio"
 
 
 @pytest.mark.engine

@@ -20,13 +20,13 @@ MakePeer = Callable[[Membership], AbstractAsyncContextManager[ForeignPeer]]
 MAKERS: dict[str, MakePeer] = {"js": a_js_peer, "go": a_go_peer}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     """Run on one loop: what is tested is the child, which does not know which one its gateway has."""
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def ours(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ours]:
     """Hold a real node open that gossips and seeks, on loopback."""
     member, *others = a_swarm("owner", "node", "node", "node", "node")
@@ -41,7 +41,7 @@ async def ours(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> 
         )
 
 
-@pytest.fixture(scope="session", params=list(MAKERS))
+@pytest.fixture(scope="module", params=list(MAKERS))
 async def guest(ours: Ours, request: pytest.FixtureRequest) -> AsyncGenerator[Guest]:
     """Hold a foreign node open that has a certificate of our swarm."""
     member = ours.swarm[request.param]

@@ -23,11 +23,19 @@ def print_json(facts: object) -> None:
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print *rows* with their columns aligned; the last column is as wide as it likes."""
-    if not rows:
-        return
+    for line in table_lines(rows):
+        click.echo(line)
+
+
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the same, line by line."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return *text*, which may be others' words, without what a terminal would obey; *lines* and tabs may stay."""
+    return "".join(each if each.isprintable() or (lines and each in "\n\t") else "?" for each in text)
 
 
 def fail(message: str, *, status: int = FAILED) -> NoReturn:

@@ -57,17 +57,25 @@ class Said(NamedTuple):
         return f"the gateway at {self.url} takes none of the API keys configured here; give it one of its own"
 
 
+def address_of(settings: Settings) -> str:
+    """Return the URL at which the configured gateway is reached from this machine."""
+    host, _, port = settings.listen.rpartition(":")
+    return f"http://{_ANYWHERE.get(host, host)}:{port}"
+
+
+def headers_for(settings: Settings, *, body: bool = False) -> dict[str, str]:
+    """Return the headers of a request to it: the first configured key, and what a *body* is."""
+    headers = {"Authorization": f"Bearer {settings.api_keys[0]}"} if settings.api_keys else {}
+    return headers | ({"Content-Type": "application/json"} if body else {})
+
+
 def ask(settings: Settings, path: str, order: dict[str, Any] | None = None) -> Said:
     """Return what is answered for *path* at the configured address; *order* is posted there, if there is one."""
-    host, _, port = settings.listen.rpartition(":")
-    url = f"http://{_ANYWHERE.get(host, host)}:{port}"
-    if not int(port):
+    url = address_of(settings)
+    if url.endswith(":0"):
         return Said(url)
-    headers = {"Authorization": f"Bearer {settings.api_keys[0]}"} if settings.api_keys else {}
     body = None if order is None else msgspec.json.encode(order)
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    request = Request(f"{url}{path}", body, headers)  # noqa: S310  # http, and no other scheme
+    request = Request(f"{url}{path}", body, headers_for(settings, body=body is not None))  # noqa: S310  # http, and no other scheme
     try:
         # no proxy: it is this machine
         with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
@@ -105,7 +113,7 @@ def asked(settings: Settings, path: str, kind: type[KindT], *, able: str, order:
     said = ask(settings, path, order)
     document = _read(said.body, kind) if said.status == _OK else None
     if document is None:
-        fail(_why_nothing(said, able))
+        fail(why_nothing(said, able))
     return document
 
 
@@ -115,7 +123,8 @@ def reason_of(said: Said) -> str:
     return said.fault or (refusal.error.message if refusal is not None else f"status {said.status}")
 
 
-def _why_nothing(said: Said, able: str) -> str:
+def why_nothing(said: Said, able: str) -> str:
+    """Return why what was *said* is no answer of a gateway that is *able* to do what was wanted, in words."""
     refusal = _read(said.body, _Refusal)
     if said.fault:
         return said.fault

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_gateway import live_gateway
+from pseudo_terminal import Terminal, terminal
+from swarmgate.cli.answers import Told
+from swarmgate.cli.talk import remark
+
+#: Only what hangs takes so long; a machine that has much else to do is slow.
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
+COMMAND = (sys.executable, "-m", "swarmgate", "chat")
+
+
+@contextmanager
+def talking(home: Path, environ: dict[str, str], *words: str, **echo: Any) -> Generator[Terminal]:
+    backends = [{"use": "echo", **echo}, {"use": "echo", "model": "parrot"}]
+    with live_gateway(home, backends), terminal((*COMMAND, *words), cwd=home, env=environ) as screen:
+        screen.until(">>>")
+        yield screen
+
+
+def test_what_is_typed_is_answered_with_who_answered(home: Path, environ: dict[str, str]) -> None:
+    """Line after line; a line can have several; what is no command is said so; Ctrl-D leaves."""
+    with talking(home, environ) as screen:
+        screen.type("first words\r")
+        screen.until("(by echo, 11 tokens in ")
+        screen.type("one\\\rtwo\x1b\rthree\r")
+        screen.until(lambda text: text.count("three") == 2)
+        screen.until("13 tokens")
+        screen.type("/nothing\r")
+        screen.until("there is no command /nothing; /help lists them")
+        screen.type("/help\r")
+        screen.until("talk to another model: /model NAME")
+        screen.type("\x04")
+        assert screen.end() == 0
+    history = home / "chat_history"
+    assert "first words" in history.read_text()
+    assert history.stat().st_mode & 0o777 == 0o600
+
+
+def test_models_are_changed_and_words_forgotten(home: Path, environ: dict[str, str]) -> None:
+    """/model lists and chooses, /system begins anew, /retry asks again, /quit leaves; nothing need be kept."""
+    with talking(home, environ, "--no-history") as screen:
+        screen.type("/model\r")
+        screen.until("* echo")
+        screen.until("  parrot")
+        screen.type("/model parrot\r")
+        screen.until("(now with parrot)")
+        screen.type("/model crow\r")
+        screen.until("no model is called 'crow'; /model lists them")
+        screen.type("hello\r")
+        screen.until("(by echo-2, 5 tokens in ")
+        screen.type("/retry\r")
+        screen.until(lambda text: text.count("(by echo-2, 5 tokens in ") == 2)
+        screen.type("/system be brief\r")
+        screen.until("(begun anew)")
+        screen.type("/retry\r")
+        screen.until("(nothing was asked yet)")
+        screen.type("/quit\r")
+        assert screen.end() == 0
+    assert not home.joinpath("chat_history").exists()
+
+
+def test_ctrl_c_stops_the_answer_and_not_the_conversation(home: Path, environ: dict[str, str]) -> None:
+    """What came so far stays, the gateway stops writing, and the next question is answered."""
+    with talking(home, environ, "echo", delay_seconds=0.3) as screen:
+        screen.type("count one two three four five six seven eight nine ten\r")
+        screen.until(lambda text: text.count("count one two") == 2)
+        screen.type("\x03")
+        screen.until("(stopped)")
+        screen.type("go on\r")
+        screen.until("(by echo, 5 tokens in ")
+        screen.type("\x03")
+        screen.until("(Ctrl-D or /quit leaves)")
+        screen.type("/quit\r")
+        assert screen.end() == 0
+
+
+def test_a_fault_is_told_and_the_talk_goes_on(home: Path, environ: dict[str, str]) -> None:
+    """As the gateway says it; the question is forgotten, so that the next one is not refused for it."""
+    with talking(home, environ) as screen:
+        screen.type("x" * 20_000 + "\r")
+        screen.until("shorten it)")
+        screen.type("hello\r")
+        screen.until("(by echo, 5 tokens in ")
+        screen.type("/quit\r")
+        assert screen.end() == 0
+
+
+def test_a_remark_says_who_and_how() -> None:
+    """Who answered, how often it was carried on, how fast, and why it ended early."""
+    told = Told(worker="node-2", resumed=2, tokens=9, finish="length")
+    assert remark(told, 1.25) == "(by node-2, carried on 2 times, 9 tokens in 1.2 s, cut at the most tokens allowed)"
+    assert remark(Told(), 1.0) == "(done)"

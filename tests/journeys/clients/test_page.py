@@ -54,7 +54,7 @@ def look(python_with: Callable[[str], Path], outside: dict[str, str]) -> Look:
     @contextmanager
     def looking(scenario: str, gateway: LiveGateway, *arguments: str) -> Generator[Looking]:
         command = [python, SCRIPT, chromium, scenario, f"{gateway.url}/", *arguments]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         with subprocess.Popen(command, text=True, env=outside, **pipes) as process:
             try:
                 yield Looking(process)
@@ -67,7 +67,7 @@ def look(python_with: Callable[[str], Path], outside: dict[str, str]) -> Look:
 @pytest.fixture(scope="module")
 def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
     """A gateway that has begun a swarm."""
-    settings = {"name": "desk", "p2p": True, "federated": True}
+    settings: dict[str, Any] = {"name": "desk", "p2p": True, "federated": True}
     with live_gateway(tmp_path_factory.mktemp("swarm"), [PARROT], ready_seconds=200, **settings) as running:
         yield running
 
@@ -75,7 +75,7 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
 def test_a_node_that_joins_shows_up_and_one_that_dies_says_why(look: Look, swarm: LiveGateway, tmp_path: Path) -> None:
     """While the page is open, and without touching it: with the token it comes, is killed, and comes back."""
     token = str(swarm.log.parent / "swarm.token")
-    shed = {"name": "shed", "p2p": True, "federated": True, "token_file": token, "ready_seconds": 200}
+    shed: dict[str, Any] = {"name": "shed", "p2p": True, "federated": True, "token_file": token, "ready_seconds": 200}
     with look("company", swarm, "shed") as it:
         assert it.said() == {"known": 0, "alone": 1}
         with live_gateway(tmp_path, [{**PARROT, "model": "cockatoo"}], **shed) as node:

@@ -62,7 +62,8 @@ async def test_prompts_of_text_and_tokens_come_back_too() -> None:
 async def test_limits_and_stops_are_kept() -> None:
     """The answer ends before a stop string, or at the limit, half characters unsaid."""
     stopped = await answer(msgspec.structs.replace(ASK, stop=("you", "Gott")))
-    assert (said(stopped), stopped[-1].finish) == ("grüß ", "stop")
+    assert (said(stopped), stopped[-1].finish, stopped[-1].stop) == ("grüß ", "stop", "Gott")
+    assert (await answer(ASK))[-1].stop == ""
     limited = await answer(msgspec.structs.replace(ASK, max_tokens=5))
     assert (said(limited), limited[-1].finish) == ("grü", "length")
     assert limited[-1].usage == Usage(prompt_tokens=25, completion_tokens=5)
@@ -126,8 +127,10 @@ async def test_embeddings_are_unit_vectors() -> None:
 
 
 async def test_tokens_are_bytes() -> None:
-    """Cut and joined, text is the same."""
+    """Cut and joined, text is the same; a chat has as many as an answer to it counts."""
     backend = EchoBackend()
+    chat = await backend.tokenize(TokenizeRequest(model="echo", chat=CHAT))
+    assert len(chat) == 25
     tokens = await backend.tokenize(TokenizeRequest(model="echo", text="ü"))
     assert [token.data for token in tokens] == [b"\xc3", b"\xbc"]
     assert (await backend.detokenize("echo", [token.id for token in tokens])).decode() == "ü"

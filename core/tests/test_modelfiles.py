@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from swarmgate.errors import RequestError
-from swarmgate.modelfiles import Found, ModelFile, Part, find, gather, part_of, plain_name, scan
+from swarmgate.modelfiles import Found, ModelFile, Part, find, gather, locate, part_of, plain_name, scan
 
 
 def a_file(name: str, size: int = 1) -> ModelFile:
@@ -101,3 +101,16 @@ def test_the_folder_is_looked_through(tmp_path: Path) -> None:
     (models / "trap.gguf").mkdir()
     assert [(file.name, file.size) for file in scan(models)] == [("near.gguf", 2), ("org/repo/m.gguf", 4)]
     assert scan(tmp_path / "none") == ()
+
+
+def test_a_configuration_names_a_path_or_what_lies_in_the_folder(tmp_path: Path) -> None:
+    """The path counts first; of one that leads nowhere the end is looked for, and what is not found stays as it is."""
+    folder = tmp_path / "models"
+    (folder / "org").mkdir(parents=True)
+    for path in (folder / "org" / "m.gguf", tmp_path / "x.gguf", folder / "x.gguf"):
+        path.write_bytes(b"x")
+    assert locate("m", folder) == locate("org/m.gguf", folder) == folder / "org" / "m.gguf"
+    assert locate(str(tmp_path / "m.gguf"), folder) == folder / "org" / "m.gguf"
+    assert locate(str(tmp_path / "x.gguf"), folder) == tmp_path / "x.gguf"
+    assert locate("nothing.gguf", folder) == Path("nothing.gguf")
+    assert locate("m", None) == Path("m")

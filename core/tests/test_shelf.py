@@ -56,7 +56,7 @@ async def shelf(tmp_path: Path, *choices: Choice, loader: bool = True) -> AsyncG
 
 
 async def names(made: Shelf) -> list[str]:
-    return [file.name for file in await made.free_files()]
+    return [file.name for file, hosted in await made.files() if hosted is None]
 
 
 async def test_a_file_is_loaded_by_its_name_or_path(tmp_path: Path) -> None:
@@ -110,10 +110,12 @@ async def test_the_configurations_own_file_is_the_same_model(tmp_path: Path) -> 
     put(tmp_path / "models", "m.gguf")
     (tmp_path / "link").symlink_to(tmp_path / "models")
     choice = Choice(BACKEND, LOADER, FileOptions(model=str(tmp_path / "link" / "m.gguf"), name="ours"))
-    async with shelf(tmp_path, choice) as made:
-        assert await names(made) == []
-        hosted = await made.load("m.gguf")
-        assert [card.name for card in hosted.cards] == ["ours"]
+    by_name = Choice(BACKEND, LOADER, FileOptions(model="m.gguf", name="ours"))
+    for each in (choice, by_name):
+        async with shelf(tmp_path, each) as made:
+            assert await names(made) == []
+            hosted = await made.load("m.gguf")
+            assert [card.name for card in hosted.cards] == ["ours"]
 
 
 async def test_what_cannot_be_loaded_is_refused_beforehand(tmp_path: Path) -> None:

@@ -112,3 +112,25 @@ def test_everything_named_exists() -> None:
     named = set(re.findall(r"`([A-Z][A-Za-z]+|an?_[a-z_]+)`", PAGE))
     assert named
     assert {name for name in named if not hasattr(api, name) and not hasattr(testing, name)} == set()
+
+
+def test_the_page_s_check_is_made(folder: Path) -> None:
+    """A plugin that imports the hook is asked for it, and its fault has the code and the remedy that it declares."""
+    script = """
+import pathlib, tempfile, anyio
+plugin = pathlib.Path("acme_dice.py")
+plugin.write_text(plugin.read_text() + "\\nfrom acme_dice_checkup import swarmgate_checks\\n")
+from acme_dice import DiceOptions
+from swarmgate import plugins
+from swarmgate.checks import Patient
+from swarmgate.testing import a_context
+[check] = [check for check, plugin in plugins.load().checks() if plugin.distribution == "acme-dice"]
+async def main():
+    with tempfile.TemporaryDirectory() as state:
+        for seed in (1, 2):
+            patient = Patient(a_context(pathlib.Path(state)), {"balancer/dice": (DiceOptions(seed=seed),)})
+            [found] = await check.examine(patient)
+            print(found.level, found.code)
+anyio.run(main)
+"""
+    assert run(folder, "-c", script).splitlines() == ["fault dice.low", "fine "]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_hub import fake_hub
 from live_gateway import LiveGateway, live_gateway
+from live_worker import clean_environ
 from split_swarm import split_swarm
 from tinygguf import Shape, write_llama
 
@@ -79,3 +83,43 @@ def test_a_second_model_is_loaded_at_run_time(tmp_path: Path) -> None:
         assert written(gateway, "first") == first
         statuses = {model["id"]: model["status"]["value"] for model in gateway.get("/models")["data"]}
         assert statuses == {"first": "loaded", "second": "unloaded", "broken": "unloaded"}
+
+
+def test_a_model_is_pulled_loaded_and_removed(tmp_path: Path) -> None:
+    """By the commands alone, from a hub on loopback; what is loaded is not removed."""
+    written_at = write_llama(tmp_path / "tiny.gguf", shape=Shape(layers=2))
+    name = "org/tiny-GGUF/tiny-Q8_0"
+
+    def models(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("gateway")), "models", *words]
+        environ = clean_environ(HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "hf"))
+        return subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    with fake_hub() as hub, live_gateway(tmp_path, [{"use": "echo", "model": "e"}]) as gateway:
+        hub.files["org/tiny-GGUF"] = {"tiny-Q8_0.gguf": written_at.read_bytes(), "tiny-Q2_K.gguf": b"GGUF"}
+        done = models("pull", "org/tiny-GGUF:Q8_0")
+        assert done.returncode == 0, done.stderr
+        assert f"`gateway models load {name}`" in done.stdout
+        done = models("load", name, "--set", "threads=1", "--name", "tiny")
+        assert (done.returncode, done.stdout) == (0, "tiny: loaded\n"), done.stderr
+        assert written(gateway, "tiny")
+        listed = {model["name"]: model for model in json.loads(models("list", "--json").stdout)["models"]}
+        assert (listed["tiny"]["state"], listed["tiny"]["file"]) == ("loaded", f"{name}.gguf")
+        assert listed["tiny"]["size"] > 0
+        done = models("rm", name, "--yes")
+        assert done.returncode == 1
+        assert "is loaded as 'tiny'; `gateway models unload tiny` first" in done.stderr
+        assert models("unload", "tiny").returncode == 0
+        assert models("rm", "tiny-Q8_0", "--yes").stdout == f"{name}.gguf: deleted\n"
+        assert not (tmp_path / "models" / "org").exists()
+        assert [model["id"] for model in gateway.get("/v1/models")["data"]] == ["e"]
+
+
+def test_a_pulled_model_is_served_by_its_name(tmp_path: Path) -> None:
+    """In the configuration it needs no path."""
+    (tmp_path / "models").mkdir()
+    write_llama(tmp_path / "models" / "tiny.gguf", shape=Shape(layers=2))
+    with live_gateway(tmp_path, [{"use": "llamacpp", "model": "tiny", "threads": 1}]) as gateway:
+        assert written(gateway, "tiny")

@@ -52,6 +52,7 @@ from swarmgate.hookspecs import hookimpl
 from swarmgate.ledger import MemoryLedger
 from swarmgate.loads import Loads, weight
 from swarmgate.memory import free_memory
+from swarmgate.modelfiles import locate
 from swarmgate.nouns import (
     GATEWAY,
     LLAMA_RPC,
@@ -181,6 +182,7 @@ __all__ = [
     "free_memory",
     "hookimpl",
     "keep_revocation",
+    "locate",
     "open_entry",
     "parse_size",
     "peer_id",

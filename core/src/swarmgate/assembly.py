@@ -245,7 +245,7 @@ async def assemble(
     settings = blueprint.settings
     state_dir = settings.state_path()
     node, identity = await anyio.to_thread.run_sync(partial(settle, settings, makes_token=True))
-    context = PartContext(node, state_dir, identity.membership)
+    context = PartContext(node, state_dir, identity.membership, settings.models_path())
     async with AsyncExitStack() as stack:
         assembly = Assembly(blueprint, node, identity)
         await _open_parts(assembly, context, stack)

@@ -175,7 +175,8 @@ class Delta(Word, frozen=True):
     """One piece of an answer, in order.
 
     *token_ids* are the tokens this piece is the news of; their text may come later, when a
-    half character or a possible stop string is decided.  The last piece has *finish* and *usage*.
+    half character or a possible stop string is decided.  The last piece has *finish* and *usage*,
+    and in *stop* which of the request's stop strings ended the answer; empty if none did, or if nobody knows.
     The first piece may carry *seed* (the one in force) and no text at all.
     """
 
@@ -186,6 +187,7 @@ class Delta(Word, frozen=True):
     logprobs: tuple[TokenLogprob, ...] = ()
     seed: int | None = None
     finish: Finish | None = None
+    stop: str = ""
     usage: Usage | None = None
 
 
@@ -206,12 +208,17 @@ class Embeddings(Word, frozen=True):
 
 
 class TokenizeRequest(Word, frozen=True):
-    """Text to be cut into tokens; *special* reads ``<|…|>`` markers as what they stand for."""
+    """Text to be cut into tokens; *special* reads ``<|…|>`` markers as what they stand for.
+
+    With *chat* the tokens are those of that chat, laid out by the model's own template as an answer to it would read
+    it; the other fields mean nothing then.
+    """
 
     model: str
-    text: str
+    text: str = ""
     add_special: bool = False
     special: bool = True
+    chat: ChatPrompt | None = None
 
 
 class Token(Word, frozen=True):

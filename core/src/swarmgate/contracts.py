@@ -204,7 +204,11 @@ class Backend(Protocol):
         ...
 
     async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
-        """Cut text into the model's tokens.  Raises like :meth:`generate`."""
+        """Cut text, or a chat, into the model's tokens.
+
+        Of a chat's tokens the bytes may be empty, where only the ids are known.  Raises like :meth:`generate`, and
+        Unsupported where nobody lays chats out without answering them.
+        """
         ...
 
     async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:

@@ -284,8 +284,9 @@ class Dispatcher:
             return await errand.run(lambda place: place.backend.embed(_renamed(request, place)))
 
     async def tokenize(self, request: TokenizeRequest, *, route: Route | None = None) -> tuple[Token, ...]:
-        """Cut text into tokens; needs no slot.  Raises like :meth:`generate`."""
-        errand = self._errand(Demand(model=request.model), None, route)
+        """Cut text or a chat into tokens; needs no slot.  Raises like :meth:`generate`, and Unsupported."""
+        ability: Ability | None = "chat" if request.chat is not None else None
+        errand = self._errand(Demand(model=request.model), ability, route)
         return await errand.run(lambda place: place.backend.tokenize(_renamed(request, place)))
 
     async def detokenize(self, model: str, ids: Sequence[int], *, route: Route | None = None) -> bytes:

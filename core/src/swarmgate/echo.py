@@ -139,8 +139,9 @@ class EchoBackend:
         return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=sum(map(len, inputs))))
 
     async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
-        """Cut text into the bytes of its UTF-8."""
-        return tuple(Token(id=byte, data=bytes([byte])) for byte in request.text.encode())
+        """Cut text, or a chat's, into the bytes of its UTF-8."""
+        data = request.text.encode() if request.chat is None else _spoken(request.chat, whole=True)
+        return tuple(Token(id=byte, data=bytes([byte])) for byte in data)
 
     async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
         """Join bytes again."""
@@ -160,9 +161,10 @@ class _Answer:
         self._prompt_tokens = prompt_tokens
         self._tool = _forced_tool(request.prompt)
         self._skip = len(request.resume.token_ids) if request.resume else 0
-        whole = _cut(_spoken(request.prompt), request.stop)
+        whole, stop = _cut(_spoken(request.prompt), request.stop)
         limit = min(room, request.max_tokens if request.max_tokens is not None else room)
         self._finish: Finish = "length" if len(whole) > limit else "tool_calls" if self._tool else "stop"
+        self._stop = stop if self._finish != "length" else ""
         # Half a character at the end is counted, as a real engine would, but never said.
         self._data = whole[:limit]
 
@@ -176,7 +178,7 @@ class _Answer:
             if fresh:
                 yield self._piece(fresh, first=said == len(fresh))
         usage = Usage(prompt_tokens=self._prompt_tokens, completion_tokens=len(self._data))
-        yield Delta(finish=self._finish, usage=usage)
+        yield Delta(finish=self._finish, stop=self._stop, usage=usage)
 
     def _piece(self, data: bytes, *, first: bool) -> Delta:
         text = data.decode(errors="ignore")
@@ -226,9 +228,11 @@ def _joined(ids: Sequence[int]) -> bytes:
     return bytes(ids)
 
 
-def _cut(data: bytes, stops: Sequence[str]) -> bytes:
-    ends = [data.find(stop.encode()) for stop in stops if stop]
-    return data[: min((end for end in ends if end >= 0), default=len(data))]
+def _cut(data: bytes, stops: Sequence[str]) -> tuple[bytes, str]:
+    """Return *data* before the first of *stops*, and which that is."""
+    ends = [(end, stop) for stop in stops if stop and (end := data.find(stop.encode())) >= 0]
+    end, stop = min(ends, default=(len(data), ""))
+    return data[:end], stop
 
 
 def _words(data: bytes) -> Iterator[bytes]:

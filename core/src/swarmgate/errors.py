@@ -19,6 +19,7 @@
     * :exc:`EngineError` -- a backend took the work and failed it (502)
         * :exc:`Hung` -- it took the work and says nothing
     * :exc:`LoadFailed` -- a model that was asked for cannot be loaded (500)
+    * :exc:`PullError` -- a model cannot be brought into the models folder
     * :exc:`LoopDetected` -- a request goes in circles between gateways (508)
 
 Every class says which HTTP status, OpenAI ``type`` and ``code`` it becomes; only
@@ -166,6 +167,12 @@ class LoadFailed(SwarmgateError):
     """A model that was asked for cannot be loaded, however often it is tried; the message says why."""
 
     code = "model_load_failed"
+
+
+class PullError(SwarmgateError):
+    """A model cannot be brought into the models folder; the message says why, and what is kept of it."""
+
+    code = "pull_failed"
 
 
 class LoopDetected(SwarmgateError):

@@ -142,6 +142,24 @@ def scan(folder: Path) -> tuple[ModelFile, ...]:
     return gather(_files(folder))
 
 
+def locate(given: str, folder: Path | None) -> Path:
+    """Return the file that a configuration means by *given*: that path, or if nothing is there a file in *folder*.
+
+    Of a path that leads nowhere the last part is looked for too: in files relative paths were made whole.  What is not
+    found is returned as it is.
+
+    Raises:
+        RequestError: several files are meant.
+
+    """
+    path = Path(given).expanduser()
+    if folder is None or path.exists():
+        return path
+    files = scan(folder)
+    found = find(files, given) or find(files, path.name)
+    return path if found is None else folder / found.name
+
+
 def _files(folder: Path) -> Iterator[Found]:
     seen = 0
     for here, folders, names in os.walk(folder):

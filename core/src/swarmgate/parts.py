@@ -134,12 +134,13 @@ class PartContext:
     """What a part may lean on while it is open.
 
     *state_dir* survives restarts (keys, caches of tensors); it exists and is 0700.  *membership* is the node's place
-    in its swarm, None without a token.
+    in its swarm, None without a token.  *models_dir* is the folder of models that are told by name; it need not exist.
     """
 
     node: Node
     state_dir: Path
     membership: Membership | None = None
+    models_dir: Path | None = None
     _shared: dict[type, object] = field(default_factory=dict[type, object])
 
     def provide(self, kind: type[T], thing: T) -> None:

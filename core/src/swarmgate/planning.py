@@ -70,12 +70,12 @@ def onlooker(settings: Settings) -> Generator[PartContext]:
     folder = settings.state_path()
     if folder.is_dir():
         node, identity = settle(settings)
-        yield PartContext(node, folder, identity.membership)
+        yield PartContext(node, folder, identity.membership, settings.models_path())
         return
     ticket = ticket_of(settings)
     with TemporaryDirectory(prefix="swarmgate-plan-") as passing:
         node, identity = establish(Path(passing), settings.name, ticket=ticket)
-        yield PartContext(node, Path(passing), identity.membership)
+        yield PartContext(node, Path(passing), identity.membership, settings.models_path())
 
 
 async def foresee(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from swarmgate.contracts import Backend
 from swarmgate.errors import Conflict, RequestError, UnknownModel
 from swarmgate.hosted import Hosted
 from swarmgate.hosting import Hosting
-from swarmgate.modelfiles import ModelFile, find, scan
+from swarmgate.modelfiles import ModelFile, find, locate, scan
 from swarmgate.parts import BACKEND, Part
 
 #: What the part that loads GGUF files calls the file, and what clients call the model.
@@ -35,12 +36,12 @@ class Shelf:
     def __repr__(self) -> str:
         return f"<Shelf of {self._hosting}>"
 
-    async def free_files(self) -> tuple[ModelFile, ...]:
-        """Return the models in the folder that no backend of this machine has, loaded or not."""
+    async def files(self) -> tuple[tuple[ModelFile, Hosted | None], ...]:
+        """Return the models in the folder, each with the backend of this machine that has it, loaded or not."""
 
-        def look() -> tuple[ModelFile, ...]:
+        def look() -> tuple[tuple[ModelFile, Hosted | None], ...]:
             held = self._held()
-            return tuple(file for file in scan(self._folder) if self._path(file) not in held)
+            return tuple((file, held.get(self._path(file))) for file in scan(self._folder))
 
         return await anyio.to_thread.run_sync(look)
 
@@ -101,7 +102,12 @@ class Shelf:
     def _held(self) -> dict[Path, Hosted]:
         """Return who has which file, by its path without links."""
         given = [(getattr(hosted.choice.options, _FILE, None), hosted) for hosted in self._hosting.hosted]
-        return {Path(path).expanduser().resolve(): hosted for path, hosted in given if isinstance(path, str)}
+        held: dict[Path, Hosted] = {}
+        for path, hosted in given:
+            if isinstance(path, str):
+                with suppress(RequestError):  # it may mean several by now
+                    held[locate(path, self._folder).resolve()] = hosted
+        return held
 
     def _path(self, file: ModelFile) -> Path:
         return (self._folder / file.name).resolve()

@@ -40,11 +40,11 @@ def test_a_question_from_elsewhere_is_answered_alone(home: Path, environ: dict[s
 
 
 @pytest.mark.journey
-def test_a_shell_completes_models_names(home: Path, gateway: Gateway) -> None:
-    """Those of the running gateway, and nothing where none runs."""
+def test_a_shell_completes_names(home: Path, gateway: Gateway) -> None:
+    """Of models and nodes of the running gateway, and nothing where none runs."""
 
-    def completed(typed: str) -> list[str]:
-        words = f"gateway chat {typed}"
+    def completed(typed: str, verb: str = "chat") -> list[str]:
+        words = f"gateway {verb} {typed}"
         done = gateway(_GATEWAY_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD="2")
         assert done.stderr == ""
         return [line.rpartition(",")[2] for line in done.stdout.splitlines() if line]
@@ -52,4 +52,5 @@ def test_a_shell_completes_models_names(home: Path, gateway: Gateway) -> None:
     with live_gateway(home, [{"use": "echo", "aliases": ["polly"]}, {"use": "echo", "model": "parrot"}]):
         assert completed("p") == ["parrot", "polly"]
         assert completed("x") == []
+        assert completed("", "drain") == ["echo", "echo-2"]
     assert completed("p") == []

@@ -25,19 +25,25 @@ def talking(home: Path, environ: dict[str, str], *words: str, **echo: Any) -> Ge
         yield screen
 
 
+def send(screen: Terminal, keys: str) -> None:
+    """Press *keys* where a prompt waits for them: before, the terminal would take Enter for the end of a line."""
+    screen.until(lambda text: text.rstrip().endswith(">>>"))
+    screen.type(keys)
+
+
 def test_what_is_typed_is_answered_with_who_answered(home: Path, environ: dict[str, str]) -> None:
     """Line after line; a line can have several; what is no command is said so; Ctrl-D leaves."""
     with talking(home, environ) as screen:
-        screen.type("first words\r")
+        send(screen, "first words\r")
         screen.until("(by echo, 11 tokens in ")
-        screen.type("one\\\rtwo\x1b\rthree\r")
+        send(screen, "one\\\rtwo\x1b\rthree\r")
         screen.until(lambda text: text.count("three") == 2)
         screen.until("13 tokens")
-        screen.type("/nothing\r")
+        send(screen, "/nothing\r")
         screen.until("there is no command /nothing; /help lists them")
-        screen.type("/help\r")
+        send(screen, "/help\r")
         screen.until("talk to another model: /model NAME")
-        screen.type("\x04")
+        send(screen, "\x04")
         assert screen.end() == 0
     history = home / "chat_history"
     assert "first words" in history.read_text()
@@ -47,22 +53,22 @@ def test_what_is_typed_is_answered_with_who_answered(home: Path, environ: dict[s
 def test_models_are_changed_and_words_forgotten(home: Path, environ: dict[str, str]) -> None:
     """/model lists and chooses, /system begins anew, /retry asks again, /quit leaves; nothing need be kept."""
     with talking(home, environ, "--no-history") as screen:
-        screen.type("/model\r")
+        send(screen, "/model\r")
         screen.until("* echo")
         screen.until("  parrot")
-        screen.type("/model parrot\r")
+        send(screen, "/model parrot\r")
         screen.until("(now with parrot)")
-        screen.type("/model crow\r")
+        send(screen, "/model crow\r")
         screen.until("no model is called 'crow'; /model lists them")
-        screen.type("hello\r")
+        send(screen, "hello\r")
         screen.until("(by echo-2, 5 tokens in ")
-        screen.type("/retry\r")
+        send(screen, "/retry\r")
         screen.until(lambda text: text.count("(by echo-2, 5 tokens in ") == 2)
-        screen.type("/system be brief\r")
+        send(screen, "/system be brief\r")
         screen.until("(begun anew)")
-        screen.type("/retry\r")
+        send(screen, "/retry\r")
         screen.until("(nothing was asked yet)")
-        screen.type("/quit\r")
+        send(screen, "/quit\r")
         assert screen.end() == 0
     assert not home.joinpath("chat_history").exists()
 
@@ -70,26 +76,26 @@ def test_models_are_changed_and_words_forgotten(home: Path, environ: dict[str, s
 def test_ctrl_c_stops_the_answer_and_not_the_conversation(home: Path, environ: dict[str, str]) -> None:
     """What came so far stays, the gateway stops writing, and the next question is answered."""
     with talking(home, environ, "echo", delay_seconds=0.3) as screen:
-        screen.type("count one two three four five six seven eight nine ten\r")
+        send(screen, "count one two three four five six seven eight nine ten\r")
         screen.until(lambda text: text.count("count one two") == 2)
         screen.type("\x03")
         screen.until("(stopped)")
-        screen.type("go on\r")
+        send(screen, "go on\r")
         screen.until("(by echo, 5 tokens in ")
         screen.type("\x03")
         screen.until("(Ctrl-D or /quit leaves)")
-        screen.type("/quit\r")
+        send(screen, "/quit\r")
         assert screen.end() == 0
 
 
 def test_a_fault_is_told_and_the_talk_goes_on(home: Path, environ: dict[str, str]) -> None:
     """As the gateway says it; the question is forgotten, so that the next one is not refused for it."""
-    with talking(home, environ) as screen:
-        screen.type("x" * 20_000 + "\r")
+    with talking(home, environ, context_length=64) as screen:
+        send(screen, "x" * 70 + "\r")
         screen.until("shorten it)")
-        screen.type("hello\r")
+        send(screen, "hello\r")
         screen.until("(by echo, 5 tokens in ")
-        screen.type("/quit\r")
+        send(screen, "/quit\r")
         assert screen.end() == 0
 
 

@@ -15,7 +15,7 @@ _PAGE = "https://chat.example"
 
 async def test_unknown_paths_are_404_in_openais_shape(make_door: MakeDoor) -> None:
     """A path that nothing is served under is told so, with where to look."""
-    for path in ("/", "/v1", "/v1/nothing", "/v1/chat/completions/more", "/v1/engines"):
+    for path in ("/v1", "/v1/nothing", "/v1/chat/completions/more", "/v1/engines"):
         visitor = await Visitor(path=path, method="GET").visit(application(make_door(EchoBackend())))
         assert visitor.status == 404
         assert visitor.json["error"]["code"] == "not_found"

@@ -49,8 +49,10 @@ def test_every_token_is_news() -> None:
 def test_stops_at_a_stop_string() -> None:
     """The text ends before the stop string, which is never said, however it is cut."""
     answer = AnswerText(byte_piece, ("END", "\n\n"), None)
+    assert answer.met == ""
     assert say(answer, b"one END two") == "one "
     assert answer.stopped
+    assert answer.met == "END"
 
 
 def test_what_only_began_like_a_stop_is_said_at_the_end() -> None:

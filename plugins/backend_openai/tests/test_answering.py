@@ -108,3 +108,12 @@ def test_no_events_break_it(events: list[bytes]) -> None:
     except SwarmgateError:
         return
     assert [delta.finish is not None for delta in found] == [False] * (len(found) - 1) + [True]
+
+
+@pytest.mark.parametrize("told", [{"gateway": {"stop": "END"}}, {"choice": {"stop_reason": "END"}}])
+def test_the_stop_string_that_was_met_is_told_in_the_last(told: dict[str, Any]) -> None:
+    """A gateway tells it, and vLLM; its number of a token is none, and neither is one that ended nothing."""
+    assert read(event("stop", **told))[-1].stop == "END"
+    assert read(event(text="a", **told), event("stop"))[-1].stop == "END"
+    assert read(event("length", **told))[-1].stop == ""
+    assert read(event("stop", choice={"stop_reason": 7}))[-1].stop == ""

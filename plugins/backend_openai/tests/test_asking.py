@@ -19,7 +19,7 @@ from swarmgate.api import (
     ToolChoice,
 )
 from swarmgate.testing import a_request
-from swarmgate_backend_openai.asking import question, vectors_wanted
+from swarmgate_backend_openai.asking import layout_wanted, question, vectors_wanted
 
 
 def asked(request: GenerateRequest, fingerprint: str | None = None) -> tuple[str, dict[str, Any]]:
@@ -108,3 +108,13 @@ def test_vectors_are_asked_for_in_one_piece() -> None:
     request = EmbedRequest(id="e", model="m", inputs=("a", (1, 2)), dimensions=4)
     body = json.loads(vectors_wanted(request, "there"))
     assert body == {"model": "there", "input": ["a", [1, 2]], "encoding_format": "base64", "dimensions": 4}
+
+
+def test_how_a_chat_is_read_is_asked_with_its_tools() -> None:
+    """Those that may be called: where none may, none is shown."""
+    chat = ChatPrompt(messages=(Message(role="user", content="hi"),), tools=(Tool(name="f"),))
+    shown = json.loads(layout_wanted(chat, "there"))
+    assert (shown["model"], shown["messages"]) == ("there", [{"role": "user", "content": "hi"}])
+    assert [tool["function"]["name"] for tool in shown["tools"]] == ["f"]
+    hidden = ChatPrompt(messages=chat.messages, tools=chat.tools, tool_choice=ToolChoice(mode="none"))
+    assert "tools" not in json.loads(layout_wanted(hidden, "there"))

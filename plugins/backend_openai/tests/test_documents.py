@@ -52,6 +52,7 @@ def test_tokens_come_with_what_they_stand_for() -> None:
     assert read_tokens("n", body) == (Token(id=1, data=b"a"), Token(id=2, data=b"\xc3"))
     with pytest.raises(Unsupported, match="does not say what its tokens stand for"):
         read_tokens("n", b'{"tokens": [1, 2]}')
+    assert read_tokens("n", b'{"tokens": [1, 2]}', bare=True) == (Token(id=1, data=b""), Token(id=2, data=b""))
     with pytest.raises(EngineError, match="bytes are none"):
         read_tokens("n", b'{"tokens": [{"id": 2, "piece": [999]}]}')
 

@@ -18,6 +18,7 @@ from tinygguf import write_bert
 SCRIPTS = Path(__file__).parent / "scripts"
 CHAT, EMBEDDER = "local/smollm2", "tiny-bert"
 KEY = "open sesame"
+_AT_THE_ROOT = ("anthropic_sdk.py", "ollama_sdk.py")
 
 Python = Callable[[str], Path]
 Answers = Callable[[str, str], dict[str, Any]]
@@ -57,7 +58,18 @@ def python_with() -> Python:
 @pytest.fixture(scope="session")
 def outside() -> dict[str, str]:
     """Give the environment without what would lead a client elsewhere."""
-    mine = ("OPENAI_", "LITELLM_", "LANGCHAIN_", "LANGSMITH_", "LLM_", "PYTHON", "VIRTUAL_ENV", "GATEWAY_")
+    mine = (
+        "OPENAI_",
+        "ANTHROPIC_",
+        "OLLAMA_",
+        "LITELLM_",
+        "LANGCHAIN_",
+        "LANGSMITH_",
+        "LLM_",
+        "PYTHON",
+        "VIRTUAL_ENV",
+        "GATEWAY_",
+    )
     return {name: value for name, value in os.environ.items() if not name.startswith(mine)}
 
 
@@ -68,9 +80,10 @@ def answers(gateway: LiveGateway, locked_gateway: LiveGateway, python_with: Pyth
 
     def run(name: str, script: str) -> dict[str, Any]:
         if (name, script) not in seen:
-            command = [python_with(name), SCRIPTS / script, f"{gateway.url}/v1", CHAT, EMBEDDER]
-            if script == "openai_sdk.py":
-                command += [f"{locked_gateway.url}/v1", KEY]
+            base = "" if script in _AT_THE_ROOT else "/v1"
+            command = [python_with(name), SCRIPTS / script, gateway.url + base, CHAT, EMBEDDER]
+            if script.endswith("_sdk.py"):
+                command += [locked_gateway.url + base, KEY]
             offline = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
             done = subprocess.run(
                 command, check=False, capture_output=True, text=True, timeout=400, env=outside | offline

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from swarmgate.cli.known import complete_nodes
 from swarmgate.cli.output import expected_errors, print_json
 from swarmgate.cli.reading import config_option, json_option, read
 from swarmgate.cli.verbs import examples
 
 
 @click.command(epilog=examples("gateway drain node-2", "gateway drain node-2 --undo"))
-@click.argument("node")
+@click.argument("node", shell_complete=complete_nodes)
 @click.option("--undo", is_flag=True, help="Take the node back in.")
 @json_option
 @config_option

@@ -17,6 +17,7 @@ _VERBS = {
     "bench": Verb("swarmgate.cli.bench", "bench", "Put a quick load on the running gateway."),
     "logs": Verb("swarmgate.cli.logs", "logs", "Show what the running gateway logged lately, and logs."),
     "plan": Verb("swarmgate.cli.plan", "plan", "Show where models' layers are, or would go."),
+    "models": Verb("swarmgate.cli.models", "models", "List, pull, load, unload and remove models."),
     "token": Verb("swarmgate.cli.token", "token", "Say who may be in this machine's swarm."),
     "drain": Verb("swarmgate.cli.drain", "drain", "Send nothing new to a node of the running gateway."),
     "explain": Verb("swarmgate.cli.explain", "explain", "Show why requests went where they went."),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from swarmgate.cli.known import complete_models
 from swarmgate.cli.output import FAILED, USAGE, expected_errors, fail, print_json, print_table
 from swarmgate.cli.reading import config_option, json_option, placement_option, read
 from swarmgate.cli.verbs import examples
@@ -78,7 +79,7 @@ def _options_of(context: click.Context, parameter: click.Parameter, values: tupl
         "gateway plan big.gguf --here 16G --worker 10.0.0.5:50052=24G --worker 10.0.0.6:50052=8G",
     )
 )
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=complete_models)
 @config_option
 @placement_option
 @click.option(

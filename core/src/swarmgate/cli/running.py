@@ -69,8 +69,8 @@ def headers_for(settings: Settings, *, body: bool = False) -> dict[str, str]:
     return headers | ({"Content-Type": "application/json"} if body else {})
 
 
-def ask(settings: Settings, path: str, order: dict[str, Any] | None = None) -> Said:
-    """Return what is answered for *path* at the configured address; *order* is posted there, if there is one."""
+def ask(settings: Settings, path: str, order: dict[str, Any] | None = None, *, seconds: float = _SECONDS) -> Said:
+    """Return what is answered for *path* at the configured address in *seconds*; *order* is posted there, if any."""
     url = address_of(settings)
     if url.endswith(":0"):
         return Said(url)
@@ -78,7 +78,7 @@ def ask(settings: Settings, path: str, order: dict[str, Any] | None = None) -> S
     request = Request(f"{url}{path}", body, headers_for(settings, body=body is not None))  # noqa: S310  # http, and no other scheme
     try:
         # no proxy: it is this machine
-        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
+        with build_opener(ProxyHandler({})).open(request, timeout=seconds) as answer:
             return Said(url, answer.status, answer.read(_MOST_BYTES))
     except HTTPError as error:
         with error:

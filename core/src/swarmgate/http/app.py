@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp
 
+from swarmgate.http.anthropic import anthropic_routes
 from swarmgate.http.assets import page_routes
 from swarmgate.http.door import Door
 from swarmgate.http.doorway import Doorway
@@ -17,6 +19,7 @@ from swarmgate.http.keys import Keyring, guarded_by
 from swarmgate.http.loading import loading_routes
 from swarmgate.http.localai import localai_routes
 from swarmgate.http.logs import logs_route
+from swarmgate.http.ollama import ollama_routes
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
@@ -30,6 +33,7 @@ from swarmgate.http.watching import watching_route
 #: What pages in browsers may read of an answer besides its body.
 _EXPOSED = (
     "X-Request-ID",
+    "Request-ID",
     "X-Gateway-Worker",
     "X-Gateway-Attempts",
     "X-Gateway-Resumed",
@@ -47,6 +51,8 @@ def application(door: Door) -> ASGIApp:
     app = Litestar(
         [
             *api_routes(door),
+            *anthropic_routes(door),
+            *ollama_routes(door),
             *loading_routes(door),
             swarm_route(door),
             watching_route(door),
@@ -70,7 +76,8 @@ def application(door: Door) -> ASGIApp:
 
 
 def _told(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    known, visit = fault(error), current()
+    visit = current()
+    known = replace(fault(error), request_id=visit.id)
     visit.fault = known.name
     body = visit.dialect.error(known)
     return Response(body, status_code=known.status, headers=known.headers, media_type="application/json")

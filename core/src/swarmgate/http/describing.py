@@ -91,9 +91,10 @@ def looking(
     return {method: described}
 
 
-def holding(kind: type) -> Json:
-    """Return the content that is one document of that *kind*."""
-    return {"application/json": {"schema": _of(kind)}}
+def holding(kind: type, *others: type) -> Json:
+    """Return the content that is one document of that *kind*, or of one of the *others* for other clients."""
+    schema = {"anyOf": [_of(each) for each in (kind, *others)]} if others else _of(kind)
+    return {"application/json": {"schema": schema}}
 
 
 def streaming(whole: type, *chunks: type, end: str = "", error: type = ErrorDocument) -> Json:
@@ -106,6 +107,12 @@ def streaming(whole: type, *chunks: type, end: str = "", error: type = ErrorDocu
     data = {"anyOf": [{"const": end, "description": "The end of the stream."}, document]} if end else document
     event = {"type": "object", "properties": {"data": data}, "required": ["data"]}
     return holding(whole) | {"text/event-stream": {"schema": event}}
+
+
+def lines(whole: type, error: type) -> Json:
+    """Return the content that is one document, or a stream of lines of which each is such a document or an *error*."""
+    line: Json = {"anyOf": [_of(whole), _of(error)]}
+    return holding(whole) | {"application/x-ndjson": {"schema": line}}
 
 
 def _errors(*statuses: int, error: type) -> Json:

@@ -84,8 +84,11 @@ def loading_routes(door: Door) -> list[HTTPRouteHandler]:
     @route("/models", http_method=READ)
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
         admit_operator(door, request, to="see the models folder")
-        files = await door.shelf.free_files() if door.shelf is not None else ()
-        return json(files_json(served_models(door, relayed=False), files, door.node, door.limits.ping_seconds))
+        files = await door.shelf.files() if door.shelf is not None else ()
+        held = {card.name: file.name for file, hosted in files if hosted is not None for card in hosted.cards}
+        free = [file for file, hosted in files if hosted is None]
+        served = served_models(door, relayed=False)
+        return json(files_json(served, held, free, door.node, ping_seconds=door.limits.ping_seconds))
 
     return [load, unload, load_at_once, unload_at_once, models]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import msgspec
 from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
@@ -15,6 +17,8 @@ from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
 from swarmgate.http.revoking import RevokeBody, Revoked
 from swarmgate.http.routes import READ, json
 from swarmgate.http.standing import Alive, Loading, Readiness, Version
+from swarmgate.http.wire.anthropic.described import DESCRIBED as MESSAGES
+from swarmgate.http.wire.anthropic.documents import ModelEntry, ModelPage
 from swarmgate.http.wire.chat import ChatBody
 from swarmgate.http.wire.chat_documents import ChatCompletion, ChatCompletionChunk
 from swarmgate.http.wire.completion import CompletionBody
@@ -24,6 +28,7 @@ from swarmgate.http.wire.errors import ErrorDocument
 from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNodes
 from swarmgate.http.wire.logs import LogEvent, LogList
 from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
+from swarmgate.http.wire.ollama.described import DESCRIBED as LINES
 from swarmgate.http.wire.requests import RequestDocument, RequestList
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
@@ -71,7 +76,7 @@ _STRUCTS: tuple[type, ...] = (
     SampleDocument,
 )
 #: What is served beside chats, completions, embeddings and what watches over them.
-_DIALECTS: tuple[Described, ...] = ()
+_DIALECTS: tuple[Described, ...] = (MESSAGES, LINES)
 _LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
 _TEXT: Json = {"schema": {"type": "string"}}
 _PAGE: tuple[str, Json] = ("The page.", {"text/html": _TEXT, "text/plain": _TEXT})
@@ -105,9 +110,7 @@ def openapi_document(version: str, *, keys: bool) -> Json:
             "version": version,
             "description": "OpenAI's API in front of models of your own, and what watches over them.",
         },
-        "paths": {
-            path: item for paths in (_paths(), *(each.paths for each in _DIALECTS)) for path, item in paths.items()
-        },
+        "paths": _paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -116,6 +119,8 @@ def openapi_document(version: str, *, keys: bool) -> Json:
             },
         },
     }
+    for dialect in _DIALECTS:
+        document["paths"] |= deepcopy(dialect.paths)
     if keys:
         for path, item in document["paths"].items():
             if path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
@@ -141,11 +146,17 @@ def _paths() -> Json:
             session=True,
         ),
         "/v1/embeddings": asking("embed", "Embed texts.", EmbeddingBody, holding(EmbeddingList)),
-        "/v1/models": looking("models", "List the models.", {200: ("All models.", holding(ModelList))}, 401, 500),
+        "/v1/models": looking(
+            "models",
+            "List the models; in Anthropic's words for who sends `anthropic-version`.",
+            {200: ("All models.", holding(ModelList, ModelPage))},
+            401,
+            500,
+        ),
         "/v1/models/{name}": looking(
             "model",
             "Show a model; its name may have slashes.",
-            {200: ("The model.", holding(ModelDocument))},
+            {200: ("The model.", holding(ModelDocument, ModelEntry))},
             400,
             401,
             404,

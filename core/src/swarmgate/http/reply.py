@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 from litestar.types import Send
@@ -85,6 +86,7 @@ class Reply:
     async def fail(self, fault: Fault) -> None:
         """Say what went wrong: by a status if none is out yet, else in the stream, and end it."""
         self._visit.fault = fault.name
+        fault = replace(fault, request_id=self._visit.id)
         if self._begun:
             await self.write(self.failure(fault), last=True)
             return

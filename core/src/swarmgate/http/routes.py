@@ -14,10 +14,12 @@ from litestar.types import ASGIApp, Method
 from swarmgate.chat import ModelCard
 from swarmgate.dispatch import Route
 from swarmgate.http.answer import Answer
+from swarmgate.http.bodies import header
 from swarmgate.http.door import Door
 from swarmgate.http.exchange import Exchange, Manner, passage_of
 from swarmgate.http.reply import Reply
 from swarmgate.http.visit import current
+from swarmgate.http.wire.anthropic.models import entry_json, page_json
 from swarmgate.http.wire.asked import Caller, chosen
 from swarmgate.http.wire.chat import ChatBody, chat
 from swarmgate.http.wire.completion import CompletionBody, completion
@@ -36,22 +38,24 @@ from swarmgate.ways import advertised, preferred, replicas
 
 #: HEAD is answered as GET is, less the body.
 READ: tuple[Method, ...] = ("GET", "HEAD")
+#: Clients of Anthropic's API say so by it, also where its paths are OpenAI's.
+ANTHROPIC_VERSION = b"anthropic-version"
 
 
 async def write_chat(door: Door, body: ChatBody, reply: Reply, manner: Manner) -> None:
     """Answer a chat."""
-    await Answer(door, chat(body, door.dispatcher.models(), _caller(manner)), reply).write()
+    await Answer(door, chat(body, door.dispatcher.models(), caller_of(manner)), reply).write()
 
 
 async def write_completion(door: Door, body: CompletionBody, reply: Reply, manner: Manner) -> None:
     """Continue a text."""
-    await Answer(door, completion(body, door.dispatcher.models(), _caller(manner)), reply).write()
+    await Answer(door, completion(body, door.dispatcher.models(), caller_of(manner)), reply).write()
 
 
 async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, manner: Manner) -> None:
     """Embed texts."""
-    request = embedding(body, door.dispatcher.models(), _caller(manner))
-    way = _way()
+    request = embedding(body, door.dispatcher.models(), caller_of(manner))
+    way = new_route()
     embeddings = await door.dispatcher.embed(request, route=way, asker=current().asker)
     current().usage = embeddings.usage
     await reply.document(embedding_document(embeddings, request.model, body.encoding_format))
@@ -60,14 +64,14 @@ async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, manner
 async def write_tokens(door: Door, body: TokenizeBody, reply: Reply, manner: Manner) -> None:
     """Cut text into tokens."""
     request, card = tokenize(body, door.dispatcher.models())
-    tokens = await door.dispatcher.tokenize(request, route=_way())
+    tokens = await door.dispatcher.tokenize(request, route=new_route())
     await reply.document(tokens_document(tokens, card, with_pieces=bool(body.with_pieces)))
 
 
 async def write_text(door: Door, body: DetokenizeBody, reply: Reply, manner: Manner) -> None:
     """Join tokens to text."""
     card = chosen(door.dispatcher.models(), body.model)
-    data = await door.dispatcher.detokenize(card.name, body.tokens, route=_way())
+    data = await door.dispatcher.detokenize(card.name, body.tokens, route=new_route())
     await reply.document(text_document(data))
 
 
@@ -79,16 +83,18 @@ def api_routes(door: Door) -> list[HTTPRouteHandler]:
     cuts = Exchange(door, TokenizeBody, write_tokens)
     joins = Exchange(door, DetokenizeBody, write_text)
     return [
-        _posted("/v1/chat/completions", chats),
-        _posted("/v1/completions", completions),
-        _posted("/v1/embeddings", embeddings),
-        _posted("/tokenize", cuts),
-        _posted("/detokenize", joins),
+        posted("/v1/chat/completions", chats),
+        posted("/v1/completions", completions),
+        posted("/v1/embeddings", embeddings),
+        posted("/tokenize", cuts),
+        posted("/detokenize", joins),
         *_model_routes(door),
     ]
 
 
-def _posted(path: str, exchange: ASGIApp) -> HTTPRouteHandler:
+def posted(path: str, exchange: ASGIApp) -> HTTPRouteHandler:
+    """Return the handler that has *exchange* answer what is posted to *path*."""
+
     @post(path, status_code=200)
     async def answer() -> ASGIApp:
         return exchange
@@ -101,12 +107,16 @@ def _model_routes(door: Door) -> list[HTTPRouteHandler]:
 
     @route("/v1/models", http_method=READ)
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
+        if header(request.scope, ANTHROPIC_VERSION):
+            return json(page_json(dispatcher.models()))
         served = served_models(door, relayed=passage_of(request.scope).relayed)
         return json(models_json(served, door.node, ping_seconds=door.limits.ping_seconds))
 
     @route("/v1/models/{name:path}", http_method=READ)
     async def model(request: Request[Any, Any, Any]) -> Response[bytes]:
         card = chosen(dispatcher.models(), str(request.path_params["name"]).removeprefix("/"))
+        if header(request.scope, ANTHROPIC_VERSION):
+            return json(entry_json(card))
         return json(model_json(_served(door, card, _placed(door), relayed=passage_of(request.scope).relayed)))
 
     return [models, model]
@@ -141,14 +151,15 @@ def json(body: bytes, *, status: int = 200) -> Response[bytes]:
     return Response(body, status_code=status, media_type="application/json")
 
 
-def _caller(manner: Manner) -> Caller:
+def caller_of(manner: Manner) -> Caller:
+    """Return what translations need to know of the request that this task answers, besides its body."""
     created = int(datetime.now(tz=UTC).timestamp())
     return Caller(
         id=current().id, tag=secrets.token_hex(12), created=created, session=manner.session, tokens=manner.tokens
     )
 
 
-def _way() -> Route:
+def new_route() -> Route:
     """Return a new route that the visit will tell about."""
     way = Route()
     current().routes = [way]

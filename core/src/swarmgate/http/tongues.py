@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from swarmgate.http.wire.anthropic.errors import MESSAGES
 from swarmgate.http.wire.dialect import OPENAI, Dialect
+from swarmgate.http.wire.ollama.errors import LINES
 
 #: All but OpenAI's, which is spoken wherever none of these is.
-OTHERS: tuple[Dialect, ...] = ()
+OTHERS: tuple[Dialect, ...] = (MESSAGES, LINES)
 
 
 def spoken_at(path: str) -> Dialect:

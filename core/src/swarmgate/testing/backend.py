@@ -39,11 +39,14 @@ _COLOURS = "red orange yellow green cyan blue indigo violet pink grey"
 class BackendContract(ResumingChecks, VectorChecks):
     """Runs a backend through its contract; the first card it shows is the one that is tried.
 
-    Greedy answers must repeat exactly.  ``resumes``, ``stops`` and ``names_models`` switch checks off.
+    Greedy answers must repeat exactly.  ``resumes``, ``stops``, ``names_stops``, ``counts_chats`` and ``names_models``
+    switch checks off.
     """
 
     #: Whether stop strings are obeyed.
     stops = True
+    #: Whether it says which stop string ended an answer.
+    names_stops = True
     #: Whether it knows the models it serves by name; False for one that answers to any name.
     names_models = True
     #: Whether :meth:`kill` kills an engine.
@@ -162,6 +165,8 @@ class BackendContract(ResumingChecks, VectorChecks):
             cut = await write(backend, self.request(card, stop=(stop,)))
             assert cut.text == whole[: whole.find(stop)]
             assert cut.finish == "stop"
+            if self.names_stops:
+                assert cut.pieces[-1].stop == stop, "names_stops = False: nobody says which stop string was met"
 
     @pytest.mark.anyio
     async def test_leaving_early_frees_it(self) -> None:

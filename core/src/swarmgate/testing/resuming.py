@@ -7,10 +7,21 @@ from typing import Any
 
 import pytest
 
-from swarmgate.api import Backend, GenerateRequest, ModelCard, Resume, Sampling, TextPrompt, TokenizeRequest
+from swarmgate.api import (
+    Backend,
+    ChatPrompt,
+    GenerateRequest,
+    Message,
+    ModelCard,
+    Resume,
+    Sampling,
+    TextPrompt,
+    TokenizeRequest,
+)
 from swarmgate.testing.answers import Written, join, write
 
 _TEXT = "Hello wörld, 1 + 1 = 2 🙂"
+_A_CHAT = (Message(role="user", content=_TEXT),)
 
 
 class ResumingChecks:
@@ -18,6 +29,8 @@ class ResumingChecks:
 
     #: Whether answers carry token ids and go on exactly from them.
     resumes = True
+    #: Whether a chat can be cut into tokens without being answered.
+    counts_chats = True
 
     def ready(self) -> AbstractAsyncContextManager[tuple[Backend, ModelCard]]:
         """Hold a backend that can answer, and its first card."""
@@ -84,6 +97,19 @@ class ResumingChecks:
             assert b"".join(token.data for token in tokens).removeprefix(b" ") == _TEXT.encode()
             assert await backend.tokenize(TokenizeRequest(model=card.name, text="")) == ()
             assert await backend.detokenize(card.name, ()) == b""
+
+    @pytest.mark.anyio
+    async def test_a_chat_has_as_many_tokens_as_its_answer_counts(self) -> None:
+        """The tokens of a chat are those that an answer to it reads, what goes before the messages included."""
+        async with self.ready() as (backend, card):
+            if not self.counts_chats or "chat" not in card.abilities:
+                pytest.skip("the model does not chat, or counts_chats = False: nobody lays chats out for us")
+            chat = ChatPrompt(messages=(Message(role="system", content="Be brief."), *_A_CHAT))
+            counted = await backend.tokenize(TokenizeRequest(model=card.name, chat=chat))
+            answer = await write(backend, self.request(card, prompt=chat))
+            assert len(counted) == answer.usage.prompt_tokens
+            shorter = await backend.tokenize(TokenizeRequest(model=card.name, chat=ChatPrompt(messages=_A_CHAT)))
+            assert len(shorter) < len(counted)
 
     async def _goes_on(self, backend: Backend, card: ModelCard, sampling: Sampling) -> None:
         whole = await write(backend, self.request(card, sampling=sampling))

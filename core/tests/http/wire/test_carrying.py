@@ -71,8 +71,9 @@ def test_text_and_its_tokens_stand_in_one_event(kind: str) -> None:
     (said,) = chunks(form.take(0, Delta(text="a\n\n}", token_ids=(2, 3))))
     assert said["gateway"] == {"token_ids": [2, 3]}
     assert "a\n\n}" in (said["choices"][0].get("text"), said["choices"][0].get("delta", {}).get("content"))
-    events = chunks(form.take(0, Delta(text="b", token_ids=(4,), finish="stop", usage=Usage(completion_tokens=4))))
-    assert events[0]["gateway"] == {"token_ids": [4]}
+    last = Delta(text="b", token_ids=(4,), finish="stop", stop="END", usage=Usage(completion_tokens=4))
+    events = chunks(form.take(0, last))
+    assert events[0]["gateway"] == {"token_ids": [4], "stop": "END"}
     assert events[-1]["choices"][0]["finish_reason"] == "stop"
     assert (form.usage.completion_tokens, form.close()) == (4, b"data: [DONE]\n\n")
 

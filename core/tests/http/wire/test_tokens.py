@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from swarmgate.chat import ModelCard, Token, TokenizeRequest
+from swarmgate.chat import ChatPrompt, Message, ModelCard, Token, TokenizeRequest, Tool
 from swarmgate.errors import RequestError
 from swarmgate.http.wire.reading import read
 from swarmgate.http.wire.tokens import TokenizeBody, text_document, tokenize, tokens_document
@@ -22,6 +22,27 @@ def test_both_servers_words_are_understood() -> None:
     assert ask(content="a", add_special=True, parse_special=False).add_special
     assert ask(prompt="a") == TokenizeRequest(model="m", text="a", add_special=True)
     assert not ask(prompt="a", add_special_tokens=False).add_special
+
+
+def test_a_chat_is_cut_as_the_model_reads_it() -> None:
+    """VLLM's words for it, tools included; what is wrong is named by its place."""
+    function = {"name": "f", "parameters": {"type": "object"}}
+    found = ask(
+        messages=[{"role": "user", "content": "hi"}],
+        tools=[{"type": "function", "function": function}],
+        chat_template_kwargs={"enable_thinking": False},
+    )
+    assert found == TokenizeRequest(
+        model="m",
+        chat=ChatPrompt(
+            messages=(Message(role="user", content="hi"),),
+            tools=(Tool(name="f", parameters={"type": "object"}),),
+            template_kwargs={"enable_thinking": False},
+        ),
+    )
+    with pytest.raises(RequestError) as caught:
+        ask(messages=[{"role": "user", "content": [{"type": "image_url"}]}])
+    assert caught.value.param == "messages[0].content[0]"
 
 
 def test_text_is_needed() -> None:

@@ -22,7 +22,7 @@ async def open_llamacpp(options: LlamaOptions, context: PartContext) -> AsyncGen
     except PluginError:  # nobody looks at workers, but there may be other models
         in_use = InUse()
         context.provide(InUse, in_use)
-    async with open_backend(options, holder=context.node.name, in_use=in_use) as backend:
+    async with open_backend(options, holder=context.node.name, in_use=in_use, models_dir=context.models_dir) as backend:
         yield backend
 
 

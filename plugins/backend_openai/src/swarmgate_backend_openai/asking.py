@@ -67,6 +67,15 @@ def _limits(request: GenerateRequest) -> dict[str, Any]:
     return body
 
 
+def layout_wanted(chat: ChatPrompt, model: str) -> bytes:
+    """Return the body that asks *model*, as it is called there, how it reads *chat*, as text or as tokens.
+
+    A call that is forbidden is of tools that are not shown.
+    """
+    shown = msgspec.structs.replace(chat, tools=()) if chat.tool_choice.mode == "none" else chat
+    return msgspec.json.encode({"model": model, **_chat(shown), "with_pieces": True})
+
+
 def vectors_wanted(request: EmbedRequest, model: str) -> bytes:
     """Return the body that asks *model*, as it is called there, to embed."""
     inputs = [entry if isinstance(entry, str) else list(entry) for entry in request.inputs]

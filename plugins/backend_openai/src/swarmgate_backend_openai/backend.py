@@ -6,8 +6,9 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -44,7 +45,8 @@ from swarmgate_backend_openai.address import base_of, name_of
 from swarmgate_backend_openai.answering import AnswerReader
 from swarmgate_backend_openai.asking import EMBEDDINGS, question, vectors_wanted
 from swarmgate_backend_openai.client import Client, ConnectionLost, Stream, open_client
-from swarmgate_backend_openai.documents import read_text, read_tokens, read_vectors
+from swarmgate_backend_openai.cutting import cut
+from swarmgate_backend_openai.documents import read_text, read_vectors
 from swarmgate_backend_openai.listing import Choosing, cards, foretold, read_listing, wanted
 from swarmgate_backend_openai.liveness import Liveness, pinged
 from swarmgate_backend_openai.standing import Standing
@@ -122,22 +124,16 @@ class OpenAIBackend:
         return read_vectors(self._client.who, said, len(request.inputs))
 
     async def tokenize(self, request: TokenizeRequest) -> tuple[Token, ...]:
-        """Have text cut there; llama-server and gateways can do that."""
+        """Have text or a chat cut there; llama-server and gateways can do that, and vLLM with chats."""
         card = self._card(request.model)
-        body = {
-            "model": self._choosing.named_there(card.name),
-            "content": request.text,
-            "add_special": request.add_special,
-            "parse_special": request.special,
-            "with_pieces": True,
-        }
-        return read_tokens(self._client.who, await self._beside("/tokenize", card, body))
+        model = self._choosing.named_there(card.name)
+        return await cut(request, model, self._client.who, partial(self._beside, card), gateway=self._is_gateway)
 
     async def detokenize(self, model: str, ids: Sequence[int]) -> bytes:
         """Have tokens joined there; halves of characters at the ends are lost."""
         card = self._card(model)
-        body = {"model": self._choosing.named_there(card.name), "tokens": list(ids)}
-        return read_text(self._client.who, await self._beside("/detokenize", card, body))
+        body = msgspec.json.encode({"model": self._choosing.named_there(card.name), "tokens": list(ids)})
+        return read_text(self._client.who, await self._beside(card, "/detokenize", body))
 
     async def watch(self) -> None:
         """Look again and again until cancelled."""
@@ -249,9 +245,9 @@ class OpenAIBackend:
         self._tell()
         self._due.set()
 
-    async def _beside(self, path: str, card: ModelCard, body: Mapping[str, object]) -> bytes:
+    async def _beside(self, card: ModelCard, path: str, body: bytes) -> bytes:
         with self._noticing(card):
-            return await self._client.post(path, msgspec.json.encode(body), self._headers(), seconds=self._first)
+            return await self._client.post(path, body, self._headers(), seconds=self._first)
 
     def _headers(self, request_id: str = "", session: str = "") -> dict[str, str]:
         headers = {"Content-Type": "application/json", **current_passage().onward(self._node.id)}

@@ -64,8 +64,8 @@ def read_vectors(who: str, body: bytes, count: int) -> Embeddings:
     return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=max(counted, 0)))
 
 
-def read_tokens(who: str, body: bytes) -> tuple[Token, ...]:
-    """Read tokens and what each stands for.
+def read_tokens(who: str, body: bytes, *, bare: bool = False) -> tuple[Token, ...]:
+    """Read tokens and what each stands for, which may be missing if they may be *bare*.
 
     Raises:
         EngineError: there are none.
@@ -75,6 +75,9 @@ def read_tokens(who: str, body: bytes) -> tuple[Token, ...]:
     found = _decoded(who, body, _Tokens)
     tokens: list[Token] = []
     for entry in found.tokens:
+        if isinstance(entry, int) and bare:
+            tokens.append(Token(id=entry, data=b""))
+            continue
         if isinstance(entry, int):
             raise Unsupported(f"{who} does not say what its tokens stand for")
         try:

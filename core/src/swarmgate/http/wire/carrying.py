@@ -34,10 +34,11 @@ class ResumeBody(Struct, kw_only=True):
 
 
 class Told(Struct, kw_only=True):
-    """The tokens an event is the news of, and the seed in force where it is new."""
+    """The tokens an event is the news of, the seed in force where it is new, and the stop string that was met."""
 
     token_ids: list[int] | UnsetType = UNSET
     seed: int | UnsetType = UNSET
+    stop: str | UnsetType = UNSET
 
 
 def resume(raw: msgspec.Raw | UnsetType, card: ModelCard, *, answers: int) -> Resume | None:
@@ -84,11 +85,12 @@ class TokenEvents:
     def take(self, choice: int, delta: Delta) -> bytes:
         """Return the events for a piece; also for one that only has tokens."""
         events = self._form.take(choice, delta)
-        if not delta.token_ids and delta.seed is None:
+        if not delta.token_ids and delta.seed is None and not delta.stop:
             return events
         told = Told(
             token_ids=list(delta.token_ids) or UNSET,
             seed=UNSET if delta.seed is None else delta.seed,
+            stop=delta.stop or UNSET,
         )
         events = events or self._blank % choice
         end = events.index(_END)  # of the first event: JSON holds no bare newline

@@ -79,7 +79,7 @@ def embedding_document(embeddings: Embeddings, model: str, encoding: Literal["fl
     return encode(
         EmbeddingList(
             data=[
-                EmbeddingItem(index=index, embedding=_base64(vector) if encoding == "base64" else _floats(vector))
+                EmbeddingItem(index=index, embedding=_base64(vector) if encoding == "base64" else floats(vector))
                 for index, vector in enumerate(embeddings.vectors)
             ],
             model=model,
@@ -94,8 +94,9 @@ def _base64(vector: bytes) -> str:
     return base64.b64encode(vector).decode()
 
 
-def _floats(vector: bytes) -> list[float]:
-    floats = array("f", vector)
+def floats(vector: bytes) -> list[float]:
+    """Return the numbers of a *vector* of little-endian float32."""
+    numbers = array("f", vector)
     if sys.byteorder == "big":
-        floats.byteswap()
-    return floats.tolist()
+        numbers.byteswap()
+    return numbers.tolist()

@@ -14,7 +14,8 @@ from swarmgate.http.wire.heading import encode
 class Fault:
     """What is told of an error, in whatever dialect; *kind* and *code* are OpenAI's words for it.
 
-    *kind* is what OpenAI calls the type.  *param* names the field at fault, *code* is for programs.
+    *kind* is what OpenAI calls the type.  *param* names the field at fault, *code* is for programs; *request_id* is
+    the id of the request, if it is known where this is said.
     """
 
     status: int
@@ -23,6 +24,7 @@ class Fault:
     param: str | None = None
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    request_id: str = ""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,7 +65,10 @@ class ModelStatus(Struct, kw_only=True):
 
 
 class ModelDocument(Struct, kw_only=True):
-    """A model.  *context_length* and *max_model_len* are tokens of prompt and answer together."""
+    """A model.  *context_length* and *max_model_len* are tokens of prompt and answer together.
+
+    *file* is its file in the models folder, told only to whoever looks after the gateway.
+    """
 
     id: str
     object: Literal["model"] = "model"
@@ -162,9 +166,16 @@ def models_json(models: list[Served], node: Node, *, ping_seconds: float) -> byt
     return encode(ModelList(data=[model_document(served) for served in models], gateway=gateway))
 
 
-def files_json(models: list[Served], files: tuple[ModelFile, ...], node: Node, ping_seconds: float) -> bytes:
-    """Return all *models* and *files* of the gateway *node* as JSON."""
-    listed = [*map(model_document, models), *map(file_document, files)]
+def files_json(
+    models: list[Served], held: Mapping[str, str], free: list[ModelFile], node: Node, *, ping_seconds: float
+) -> bytes:
+    """Return all *models* of the gateway *node* and the *free* files as JSON.
+
+    *held* is which file of the models folder each model is of that is of one, by its name.
+    """
+    listed = [*map(model_document, models), *map(file_document, free)]
+    for document in listed:
+        document.file = held.get(document.id, document.file)
     gateway = GatewayDocument(id=node.id, name=node.name, ping_seconds=ping_seconds)
     return encode(ModelList(data=listed, gateway=gateway))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -23,11 +23,17 @@ INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 
 
+_NULL = msgspec.Raw(b"null")
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Body(msgspec.Struct, kw_only=True):
-    """Base of the request bodies.  Unknown fields are ignored here and named by :func:`ignored`."""
+    """Base of the request bodies.  Unknown fields are ignored here and named by :func:`ignored`.
+
+    *within* says which fields are such bodies themselves, in which unknown ones are named too.
+    """
+
+    within: ClassVar[dict[str, type[Body]]] = {}
 
 
 def read(body: bytes, kind: type[BodyT]) -> BodyT:
@@ -54,8 +60,12 @@ def read(body: bytes, kind: type[BodyT]) -> BodyT:
 
 def ignored(body: bytes, kind: type[Body], *, without: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the top-level fields of *body*, a JSON object, that a *kind* has no use for, *without* some of its own."""
-    known = kind.__struct_fields__
-    return tuple(name for name in _fields(body) if name not in known or name in without)
+    known, found = kind.__struct_fields__, _fields(body)
+    names = [name for name in found if name not in known or name in without]
+    for name, inner in kind.within.items():
+        if name in found and found[name] != _NULL:
+            names += (f"{name}.{each}" for each in ignored(bytes(found[name]), inner))
+    return tuple(names)
 
 
 def listed(names: tuple[str, ...]) -> str:

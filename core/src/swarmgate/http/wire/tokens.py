@@ -1,20 +1,24 @@
-"""``POST /tokenize`` and ``/detokenize``, in llama-server's words and in vLLM's."""
+"""``POST /tokenize`` and ``/detokenize``, in llama-server's words and in vLLM's, and a chat's in vLLM's."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from swarmgate.chat import ModelCard, Token, TokenizeRequest
+from swarmgate.chat import ChatPrompt, ModelCard, Token, TokenizeRequest
 from swarmgate.errors import RequestError
 from swarmgate.http.wire.asked import chosen
 from swarmgate.http.wire.heading import encode
+from swarmgate.http.wire.messages import MessageBody, ToolBody, message, tool
 from swarmgate.http.wire.reading import INT32_MAX, Body
 
 
 class TokenizeBody(Body, kw_only=True):
-    """Text to be cut into tokens: *content* as llama-server calls it, or *prompt* as vLLM does."""
+    """Text to be cut into tokens: *content* as llama-server calls it, or *prompt* as vLLM does.
+
+    Or a chat, as the model would read it before it answers: *messages*, with *tools*.
+    """
 
     model: str | None = None
     content: str | None = None
@@ -23,6 +27,9 @@ class TokenizeBody(Body, kw_only=True):
     add_special_tokens: bool | None = None
     parse_special: bool | None = None
     with_pieces: bool | None = None
+    messages: Annotated[list[MessageBody], Meta(min_length=1)] | None = None
+    tools: list[ToolBody] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 class DetokenizeBody(Body, kw_only=True):
@@ -61,14 +68,17 @@ def tokenize(body: TokenizeBody, cards: tuple[ModelCard, ...]) -> tuple[Tokenize
     with *content* only when told to.
 
     Raises:
-        RequestError: there is no text.
+        RequestError: there is neither text nor a chat.
+        Unsupported: a message has a part that is not text.
         UnknownModel: nobody serves the model it names.
 
     """
     card = chosen(cards, body.model)
+    if body.messages is not None:
+        return TokenizeRequest(model=card.name, chat=_chat(body.messages, body)), card
     text = body.content if body.content is not None else body.prompt
     if text is None:
-        raise RequestError("content: required (or prompt), but missing", param="content")
+        raise RequestError("content: required (or prompt, or messages), but missing", param="content")
     asked = body.add_special if body.add_special is not None else body.add_special_tokens
     request = TokenizeRequest(
         model=card.name,
@@ -77,6 +87,14 @@ def tokenize(body: TokenizeBody, cards: tuple[ModelCard, ...]) -> tuple[Tokenize
         special=body.parse_special is not False,
     )
     return request, card
+
+
+def _chat(messages: list[MessageBody], body: TokenizeBody) -> ChatPrompt:
+    return ChatPrompt(
+        messages=tuple(message(entry, f"messages[{index}]") for index, entry in enumerate(messages)),
+        tools=tuple(tool(entry.function) for entry in body.tools or ()),
+        template_kwargs=body.chat_template_kwargs or {},
+    )
 
 
 def tokens_document(tokens: tuple[Token, ...], card: ModelCard, *, with_pieces: bool) -> bytes:

@@ -95,7 +95,7 @@ class _Engine:
             case Cancel(number=number):
                 engine.cancel(number)
             case Tokenize(number=number, request=asked):
-                ids = engine.model.tokenize(asked.text, special=asked.special, add_special=asked.add_special)
+                ids = engine.tokenize(asked)
                 pipes.say([Tokenized(number, tuple(Token(id=i, data=engine.model.spoken_piece(i)) for i in ids))])
             case Detokenize(number=number, ids=ids):
                 pipes.say([Detokenized(number, engine.model.join(ids))])

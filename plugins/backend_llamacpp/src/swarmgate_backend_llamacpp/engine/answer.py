@@ -74,6 +74,11 @@ class AnswerText:
         """Return whether a stop string was met, or the one call made; nothing more is to be fed then."""
         return self._stopped or (self._parser is not None and self._parser.complete)
 
+    @property
+    def met(self) -> str:
+        """Return the stop string that ended the text, empty if none has."""
+        return (self._stops.met if self._stops is not None else None) or ""
+
     def feed(self, token: int) -> Delta:
         """Take one token in and return what can be said now, perhaps nothing."""
         text = self._utf8.feed(self._piece(token))

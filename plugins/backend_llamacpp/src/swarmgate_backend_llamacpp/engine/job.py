@@ -13,7 +13,9 @@ from swarmgate.api import (
     GenerateRequest,
     ModelCard,
     RequestError,
+    ResponseFormat,
     TextPrompt,
+    TokenizeRequest,
     Unsupported,
 )
 
@@ -87,6 +89,17 @@ class Preparer:
         for token in written:
             text.feed(token)
         return Job(request, Task(number, tuple(ids), written), sampler, text, seed, limit)
+
+    def tokenize(self, request: TokenizeRequest) -> list[int]:
+        """Return the tokens of a text, or of a chat as :meth:`prepare` would read it.
+
+        Raises:
+            RequestError: the chat cannot be laid out for this model.
+
+        """
+        if request.chat is not None:
+            return self._model.prompt_tokens(self._chat.render(request.chat, ResponseFormat()).text)
+        return self._model.tokenize(request.text, special=request.special, add_special=request.add_special)
 
     def _read_prompt(self, request: GenerateRequest, seed: int) -> tuple[Sequence[int], str, AnswerText]:
         """Return the prompt's tokens, the grammar it implies, and how to read the answer."""

@@ -176,7 +176,7 @@ class Loop:
         self._news.append(self._last_piece(job, whole))
 
     def _last_piece(self, job: Job, delta: Delta) -> Piece:
-        task = job.task
+        task, met = job.task, job.text.met
         usage = Usage(prompt_tokens=len(task.prompt), completion_tokens=len(task.answer), cached_tokens=task.cached)
         return Piece(
             job.number,
@@ -188,6 +188,7 @@ class Loop:
                 logprobs=delta.logprobs,
                 seed=delta.seed if delta.seed is not None or task.answer else job.seed,
                 finish=delta.finish,
+                stop=met if delta.finish == "stop" and met in job.request.stop else "",  # not the template's own
                 usage=usage,
             ),
         )

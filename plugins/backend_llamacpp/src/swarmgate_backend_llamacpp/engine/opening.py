@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import llama_cpp
-from swarmgate.api import EmbedRequest, EngineError, Frame, GenerateRequest, ModelCard, Unsupported
+from swarmgate.api import EmbedRequest, EngineError, Frame, GenerateRequest, ModelCard, TokenizeRequest, Unsupported
 
 from swarmgate_backend_llamacpp.card import kv_cells
 from swarmgate_backend_llamacpp.engine.batching import Batcher, sequences_for
@@ -65,6 +65,10 @@ class Writer:
             param="model",
         )
 
+    def tokenize(self, request: TokenizeRequest) -> list[int]:
+        """Return the tokens of a text or a chat."""
+        return self._preparer.tokenize(request)
+
     def cancel(self, number: int) -> None:
         """Stop the work of *number*."""
         self._inbox.put(Cancelled(number))
@@ -92,6 +96,12 @@ class Embedder:
     def embed(self, number: int, request: EmbedRequest) -> None:
         """Take texts on."""
         self._inbox.put(prepare_embedding(number, request, self.model, self._card))
+
+    def tokenize(self, request: TokenizeRequest) -> list[int]:
+        """Return the tokens of a text; refuse chats."""
+        if request.chat is not None:
+            raise Unsupported(f"{request.model!r} embeds and does not chat; ask another model", param="model")
+        return self.model.tokenize(request.text, special=request.special, add_special=request.add_special)
 
     def cancel(self, number: int) -> None:
         """Stop the work of *number*."""

@@ -1,0 +1,1 @@
+"""Anthropic's Messages: requests into our words, and answers into their shapes.  Pure."""

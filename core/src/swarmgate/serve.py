@@ -29,6 +29,7 @@ from swarmgate.config.settings import Settings
 from swarmgate.entrance import LISTEN, Entrance, entrance, follow_drain, offered, offers_itself
 from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
+from swarmgate.http.kept import Responses
 from swarmgate.http.records import Records
 from swarmgate.http.writes import JoiningProtocol
 from swarmgate.journal import Journal
@@ -165,6 +166,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
     door = Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm, records)
     if way_in is not None:
         door.member_ports, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
+    door.responses = Responses(round(settings.kept_responses_mb * 1_000_000))
     if assembly.hosting is not None:
         door.shelf = Shelf(assembly.hosting, settings.models_path(), assembly.blueprint.loader)
     door.ticket, membership = assembly.identity.ticket, assembly.identity.membership

@@ -23,6 +23,7 @@ from swarmgate.http.ollama import ollama_routes
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
+from swarmgate.http.responses import response_routes
 from swarmgate.http.revoking import revoke_route
 from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
@@ -51,6 +52,7 @@ def application(door: Door) -> ASGIApp:
     app = Litestar(
         [
             *api_routes(door),
+            *response_routes(door),
             *anthropic_routes(door),
             *ollama_routes(door),
             *loading_routes(door),

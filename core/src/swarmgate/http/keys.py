@@ -16,7 +16,15 @@ OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/", "/swarm"})
 OPEN_FOLDER = "/page/"
 #: What a member's credential is good for: asking models.  Looking after the gateway takes one of its keys.
 MEMBERS_PATHS = frozenset(
-    {"/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize"}
+    {
+        "/v1/models",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/rerank",
+        "/tokenize",
+        "/detokenize",
+    }
 )
 _MEMBERS_FOLDER = "/v1/models/"
 

@@ -29,7 +29,9 @@ from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNode
 from swarmgate.http.wire.logs import LogEvent, LogList
 from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
 from swarmgate.http.wire.ollama.described import DESCRIBED as LINES
+from swarmgate.http.wire.ranking import Ranking, RerankBody
 from swarmgate.http.wire.requests import RequestDocument, RequestList
+from swarmgate.http.wire.responses.described import RESPONSES
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
 from swarmgate.http.wire.watching import HelloDocument, SampleDocument, WatchedSwarm
@@ -49,6 +51,8 @@ _STRUCTS: tuple[type, ...] = (
     CompletionChunk,
     EmbeddingBody,
     EmbeddingList,
+    RerankBody,
+    Ranking,
     ModelDocument,
     ModelList,
     LoadBody,
@@ -76,7 +80,7 @@ _STRUCTS: tuple[type, ...] = (
     SampleDocument,
 )
 #: What is served beside chats, completions, embeddings and what watches over them.
-_DIALECTS: tuple[Described, ...] = (MESSAGES, LINES)
+_DIALECTS: tuple[Described, ...] = (RESPONSES, MESSAGES, LINES)
 _LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
 _TEXT: Json = {"schema": {"type": "string"}}
 _PAGE: tuple[str, Json] = ("The page.", {"text/html": _TEXT, "text/plain": _TEXT})
@@ -146,6 +150,8 @@ def _paths() -> Json:
             session=True,
         ),
         "/v1/embeddings": asking("embed", "Embed texts.", EmbeddingBody, holding(EmbeddingList)),
+        "/v1/rerank": asking("rerank", "Judge documents by a query.", RerankBody, holding(Ranking)),
+        "/rerank": asking("rerank_plain", "Judge documents by a query.", RerankBody, holding(Ranking)),
         "/v1/models": looking(
             "models",
             "List the models; in Anthropic's words for who sends `anthropic-version`.",

@@ -7,6 +7,7 @@ for the whole process.
 from __future__ import annotations
 
 import gc
+import os
 import shlex
 import signal
 import socket
@@ -34,6 +35,7 @@ from swarmgate.http.writes import JoiningProtocol
 from swarmgate.joining import mind_token
 from swarmgate.journal import Journal
 from swarmgate.listening import leads_to, listen, only_here, url_of
+from swarmgate.memory import whole_memory
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
 from swarmgate.parts import BACKEND
@@ -166,12 +168,14 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
         max_hops=settings.max_hops,
         route_headers=settings.route_headers,
     )
-    began = anyio.current_time()
+    began, memory = anyio.current_time(), whole_memory()
 
     def swarm() -> Swarm:
         return Swarm(
             node=assembly.node,
             seconds=anyio.current_time() - began,
+            memory_bytes=memory,
+            cores=os.cpu_count() or 0,
             members=assembly.members(),
             gateways=assembly.peers(),
             placed=assembly.placed(),

@@ -10,6 +10,7 @@ from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp
 
 from swarmgate.http.anthropic import anthropic_routes
+from swarmgate.http.assets import page_routes
 from swarmgate.http.door import Door
 from swarmgate.http.doorway import Doorway
 from swarmgate.http.draining import drain_route
@@ -65,6 +66,7 @@ def application(door: Door) -> ASGIApp:
             logs_route(door),
             *standing_routes(door),
             openapi_route(door),
+            *page_routes(),
         ],
         middleware=[guarded_by(Keyring(door.limits.api_keys, tunnels=door.member_ports, examiner=door.examiner))],
         exception_handlers={Exception: _told},

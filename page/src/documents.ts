@@ -41,7 +41,7 @@ export interface Member {
   node: string;
   service: string;
   addresses: string[];
-  state: "reaching" | "usable" | "left_out" | "gone";
+  state: "reaching" | "usable" | "left_out" | "gone" | "announced";
   found?: string[];
   way?: Way;
   reason?: string;

@@ -41,6 +41,7 @@ const STANDING: Record<Member["state"], [Mark, string]> = {
   usable: ["good", "connected"],
   left_out: ["bad", "not connected"],
   gone: ["gone", "gone"],
+  announced: ["wait", "announced; connected when asked"],
 };
 
 export function rowsOf(swarm: Swarm): Row[] {

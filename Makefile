@@ -137,6 +137,13 @@ simulate: setup ## Compare the balancers in virtual time (minutes; docs/benchmar
 soak: setup ## Keep a gateway under mixed load and see that it stays as small (ten minutes; ARGS="--seconds 60")
 	@$(BIN)/python bench/soak.py $(ARGS)
 
+##### The Swarm page, whose build is committed: nobody needs node to use it
+
+.PHONY: page
+page: ## Check the page's sources and build them into the core (needs npm)
+	@cd page && npm ci --silent && npm run --silent check && npm run --silent build
+	@ls -l core/src/swarmgate/http/page
+
 ##### Releasing it
 
 .PHONY: wheels changelog pins clean

@@ -181,7 +181,7 @@ async def test_a_federated_gateway_of_a_swarm_is_offered_to_it(tmp_path: Path) -
     async with house.running():
         offer = house.offer
         assert (offer.name, offer.labels["models"], offer.labels["role"]) == ("home", "echo", "owner")
-        assert offer.labels.keys() == {"models", "version", "role", "run"}
+        assert offer.labels.keys() == {"models", "version", "role", "run", "memory_total_bytes", "cores"}
         assert offer.addresses == tuple(house.fake.known)
         assert TOKEN.text not in str(offer)
         first = offer.labels[RUN]

@@ -26,13 +26,24 @@ def peer(name: str, port: int = 1) -> Worker:
     return Worker(offer=an_offer(name, service=GATEWAY), endpoint=Endpoint("127.0.0.1", port))
 
 
+class Watched(EchoBackend):
+    """Notes when it is to look again."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__()
+        self.house = house
+
+    def look_again(self) -> None:
+        self.house.looks += 1
+
+
 class House:
     """Takes backends in, opens them, and is told of crews."""
 
     def __init__(self, *, failures: int = 0) -> None:
         self.backends: dict[str, Backend] = {}
         self.opened: list[str] = []
-        self.entered = self.most = 0
+        self.entered = self.most = self.looks = 0
         self.announced: tuple[Offer, ...] = ()
         self.asked: list[str] = []
         self.failures = failures
@@ -44,7 +55,7 @@ class House:
         if self.failures:
             self.failures -= 1
             raise Unreachable("not yet")
-        yield EchoBackend()
+        yield Watched(self)
 
     @contextmanager
     def used(self, key: Key) -> Generator[None]:
@@ -108,6 +119,18 @@ async def test_one_whose_offer_lapsed_is_kept_for_a_while() -> None:
         await house.until(lambda: not house.backends)
         await house.send.send((peer("a"),))
         await house.until(lambda: "a!" in house.backends)
+
+
+async def test_one_whose_offer_lapsed_is_looked_at_at_once() -> None:
+    """It may well be gone: until its next look it would pass for ready, and requests would go there."""
+    house = House()
+    async with house.following():
+        await house.send.send((peer("a"),))
+        await house.until(lambda: "a!" in house.backends)
+        assert house.looks == 0
+        await house.send.send(())
+        await house.until(lambda: house.looks == 1)
+        assert list(house.backends) == ["a!"]
 
 
 async def test_one_that_moved_is_asked_at_its_new_address() -> None:

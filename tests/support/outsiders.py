@@ -59,8 +59,9 @@ def node_with(folder: Path) -> tuple[Path, Path]:
     home = _home(folder.name, *files)
     if not (home / "complete").exists():
         shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(folder, home)
-        install = [*npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
+        shutil.copytree(folder, home, ignore=shutil.ignore_patterns("node_modules"))
+        how = ["ci"] if (folder / "package-lock.json").exists() else ["install", "--no-package-lock"]
+        install = [*npm, *how, "--ignore-scripts", "--no-audit", "--no-fund"]
         environ = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(install, cwd=home, check=False, capture_output=True, text=True, env=environ)
         if done.returncode:

@@ -68,6 +68,8 @@ class Serving:
             path, body = "chat/completions", {**body, "messages": [{"role": "user", "content": "Hello!"}]}
         elif "embedding" in card.abilities:
             path, body = "embeddings", {**body, "input": "Hello!"}
+        elif "rerank" in card.abilities:
+            path, body = "rerank", {**body, "query": "Hello!", "documents": ["Hi!", "Bye!"]}
         else:
             path, body = "completions", {**body, "prompt": "Hello,", "max_tokens": 32}
         words = ["curl", shlex.quote(f"{self.base_url}/{path}"), "-H", "'Content-Type: application/json'"]

@@ -13,7 +13,7 @@ import msgspec
 from swarmgate.nouns import Word
 from swarmgate.split import Footprint, Placement
 
-Ability = Literal["chat", "completion", "embedding"]
+Ability = Literal["chat", "completion", "embedding", "rerank"]
 #: Why an answer ended; OpenAI's words.
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -192,16 +192,21 @@ class Delta(Word, frozen=True):
 
 
 class EmbedRequest(Word, frozen=True):
-    """Texts, or lists of token ids, to be embedded; *dimensions* cuts and renormalises."""
+    """Texts, or lists of token ids, to be embedded; *dimensions* cuts and renormalises.
+
+    With a *query* each text is to be judged by it instead, which only models with the ability ``rerank`` are asked:
+    its vector is one number, greater the more the text has to do with the query.
+    """
 
     id: str
     model: str
     inputs: tuple[str | tuple[int, ...], ...]
     dimensions: int | None = None
+    query: str | None = None
 
 
 class Embeddings(Word, frozen=True):
-    """One vector per input, each as little-endian float32 bytes, of unit length."""
+    """One vector per input, each as little-endian float32 bytes, of unit length unless texts were judged."""
 
     vectors: tuple[bytes, ...]
     usage: Usage

@@ -278,9 +278,12 @@ class Dispatcher:
             yield pieces
 
     async def embed(self, request: EmbedRequest, *, route: Route | None = None, asker: Asker = ANYBODY) -> Embeddings:
-        """Embed every input.  Raises like :meth:`generate`, and Unsupported."""
+        """Embed every input, or judge it by the query.  Raises like :meth:`generate`, and Unsupported."""
         tokens = sum(len(entry) if isinstance(entry, tuple) else len(entry) // 4 + 1 for entry in request.inputs)
-        errand = self._errand(Demand(model=request.model, prompt_tokens=tokens), "embedding", route)
+        ability: Ability = "embedding"
+        if request.query is not None:
+            ability, tokens = "rerank", tokens + len(request.inputs) * (len(request.query) // 4 + 1)
+        errand = self._errand(Demand(model=request.model, prompt_tokens=tokens), ability, route)
         async with self._admitted(errand, asker):
             return await errand.run(lambda place: place.backend.embed(_renamed(request, place)))
 

@@ -46,6 +46,10 @@ class Distant:
             return
         self._offer = offer
         self._cards = self._announced()
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Have what is held look again at once: it may well be gone, or serve something else."""
         if isinstance(self._inner, Attentive):
             self._inner.look_again()
 

@@ -77,7 +77,7 @@ class EchoBackend:
         options = self._options
         card = ModelCard(
             name=options.model,
-            abilities=frozenset({"chat", "completion", "embedding"}),
+            abilities=frozenset({"chat", "completion", "embedding", "rerank"}),
             slots=options.slots,
             context_length=options.context_length,
             context_train=options.context_length,
@@ -123,13 +123,17 @@ class EchoBackend:
             yield deltas
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
-        """Embed each input as a direction drawn from its hash."""
+        """Embed each input as a direction drawn from its hash, or judge it by the share of the query's words it has."""
         inputs = [entry.encode() if isinstance(entry, str) else _joined(entry) for entry in request.inputs]
         for index, data in enumerate(inputs):
             if len(data) > self._options.context_length:
                 raise ContextExceeded(
                     f"input {index} has {len(data)} tokens, but the context holds {self._options.context_length}"
                 )
+        if request.query is not None:
+            asked = request.query.encode()
+            judged = tuple(struct.pack("<f", _share(asked, data)) for data in inputs)
+            return Embeddings(vectors=judged, usage=Usage(prompt_tokens=sum(len(asked) + len(data) for data in inputs)))
         dimensions = request.dimensions or self._options.dimensions
         if dimensions > self._options.dimensions:
             raise RequestError(
@@ -246,6 +250,12 @@ def _words(data: bytes) -> Iterator[bytes]:
 def _certain(byte: int, top: int | None) -> TokenLogprob:
     chosen = TokenLogprob(id=byte, data=bytes([byte]), logprob=0.0)
     return msgspec.structs.replace(chosen, top=(chosen,)) if top else chosen
+
+
+def _share(asked: bytes, data: bytes) -> float:
+    """Return how much of the words *asked* for are in *data*."""
+    words = set(asked.lower().split())
+    return len(words & set(data.lower().split())) / max(len(words), 1)
 
 
 def _direction(data: bytes, drawn: int, kept: int) -> bytes:

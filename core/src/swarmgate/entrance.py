@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from collections.abc import AsyncGenerator, Collection
@@ -13,6 +14,7 @@ import anyio
 from swarmgate.assembly import Assembly
 from swarmgate.background import background
 from swarmgate.config.choices import Blueprint
+from swarmgate.memory import whole_memory
 from swarmgate.nouns import GATEWAY, Endpoint, Offer
 from swarmgate.offering import Offering, labelled, named, offering
 from swarmgate.parts import BACKEND, LEDGER
@@ -58,7 +60,13 @@ async def offered(assembly: Assembly, way_in: Entrance | None, release: str) -> 
     if way_in is None:
         yield None
         return
-    labels = labelled(version=release, role=way_in.membership.role, **{RUN: way_in.run})
+    labels = labelled(
+        version=release,
+        role=way_in.membership.role,
+        memory_total_bytes=str(whole_memory()),
+        cores=str(os.cpu_count() or 0),
+        **{RUN: way_in.run},
+    )
     offer = Offer(
         node=assembly.node.id,
         service=GATEWAY,

@@ -211,6 +211,8 @@ class Peers:
             while peer.worker is not None:
                 if not await self._news(peer, distant):
                     return
+                if peer.left_at is not None:  # else it would pass for ready until its next look
+                    distant.doubt()
 
     async def _news(self, peer: _Peer, distant: Distant) -> bool:
         """Wait until something has changed; return whether it may still be of use."""

@@ -78,12 +78,15 @@ class Answering(Word, frozen=True):
 class Swarm(Word, frozen=True):
     """All this gateway knows of the swarm at one moment.
 
-    *node* is the gateway itself, which has been up for *seconds*.  *members* are the workers, *gateways* the other
-    gateways that are offered.  *healths* says of each backend, by its name, how it does.
+    *node* is the gateway itself, which has been up for *seconds*; *memory_bytes* is how much its machine has, *cores*
+    how many processors, each 0 if that is not known.  *members* are the workers, *gateways* the other gateways that
+    are offered.  *healths* says of each backend, by its name, how it does.
     """
 
     node: Node = Node(id=NodeId(""), name="")
     seconds: float = 0.0
+    memory_bytes: int = 0
+    cores: int = 0
     members: tuple[Member, ...] = ()
     gateways: tuple[Member, ...] = ()
     placed: tuple[Placed, ...] = ()

@@ -7,6 +7,7 @@ for the whole process.
 from __future__ import annotations
 
 import gc
+import os
 import shlex
 import signal
 import socket
@@ -28,11 +29,13 @@ from swarmgate.config.settings import Settings
 from swarmgate.entrance import LISTEN, Entrance, entrance, follow_drain, offered, offers_itself
 from swarmgate.http.app import application
 from swarmgate.http.door import Door, Limits
+from swarmgate.http.kept import Responses
 from swarmgate.http.records import Records
 from swarmgate.http.writes import JoiningProtocol
 from swarmgate.joining import mind_token
 from swarmgate.journal import Journal
 from swarmgate.listening import leads_to, listen, only_here, url_of
+from swarmgate.memory import whole_memory
 from swarmgate.metrics import Metrics
 from swarmgate.nouns import Health
 from swarmgate.parts import BACKEND
@@ -165,12 +168,14 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
         max_hops=settings.max_hops,
         route_headers=settings.route_headers,
     )
-    began = anyio.current_time()
+    began, memory = anyio.current_time(), whole_memory()
 
     def swarm() -> Swarm:
         return Swarm(
             node=assembly.node,
             seconds=anyio.current_time() - began,
+            memory_bytes=memory,
+            cores=os.cpu_count() or 0,
             members=assembly.members(),
             gateways=assembly.peers(),
             placed=assembly.placed(),
@@ -182,6 +187,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
     door = Door(assembly.dispatcher, metrics, _RELEASE, limits, assembly.node, swarm, records)
     if way_in is not None:
         door.member_ports, door.examiner = frozenset({way_in.endpoint.port}), way_in.examiner
+    door.responses = Responses(round(settings.kept_responses_mb * 1_000_000))
     if assembly.hosting is not None:
         door.shelf = Shelf(assembly.hosting, settings.models_path(), assembly.blueprint.loader)
     door.ticket, membership = assembly.identity.ticket, assembly.identity.membership

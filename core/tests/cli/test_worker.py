@@ -73,7 +73,7 @@ def lent(
             assert process.wait(20) == 0
         finally:
             process.kill()
-    assert (home / "state" / "closed").exists()
+    assert (home / "state" / "worker" / "closed").exists()
     return told["labels"]
 
 

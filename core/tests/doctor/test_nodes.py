@@ -89,6 +89,15 @@ async def test_who_has_left_is_worth_a_word(
     assert (found.level, found.what) == ("note", "its offer has ended")
 
 
+async def test_who_is_merely_announced_is_well(
+    make_case: MakeCase, patient: Callable[..., Patient], running: Callable[..., Running]
+) -> None:
+    """Of many gateways a path is held to a few; the others are reached when they are asked."""
+    far = msgspec.structs.replace(DESK, state="announced", found=["dht"])
+    [found] = await made(make_case(running=running(gateways=[far])), patient)
+    assert (found.level, found.what) == ("fine", "reached when it is asked: found by dht, release 0.1, models m")
+
+
 async def test_nobody_is_looked_for_behind_a_closed_door(
     make_case: MakeCase, patient: Callable[..., Patient], told: Levels
 ) -> None:

@@ -37,8 +37,19 @@ def test_without_keys_this_machine_may(make_door: MakeDoor, host: str) -> None:
         came(host="rebound.example:8080"),
         came(host="[2001:db8::1]:8080"),
         came(port=9),
+        came(host="localhost:8080", origin="https://evil.example"),
+        came(host="localhost:8080", origin="http://localhost:3000"),
+        came(host="localhost:8080", origin="null"),
     ],
-    ids=["another machine", "a page under its own name", "another address", "a member through the swarm"],
+    ids=[
+        "another machine",
+        "a page under its own name",
+        "another address",
+        "a member through the swarm",
+        "a page from elsewhere",
+        "another server's page",
+        "a page from nowhere",
+    ],
 )
 def test_without_keys_nobody_else_may(make_door: MakeDoor, request_: Request[Any, Any, Any]) -> None:
     """Neither from elsewhere, nor a page in a browser here, nor members whose way ends on this machine."""
@@ -46,6 +57,11 @@ def test_without_keys_nobody_else_may(make_door: MakeDoor, request_: Request[Any
     door.member_ports = frozenset({9})
     with pytest.raises(Unauthorized, match="without API keys only this machine itself may test; set api_keys"):
         admit_operator(door, request_, to="test")
+
+
+def test_the_gateway_s_own_page_may(make_door: MakeDoor) -> None:
+    """A browser says whose page sends a request: ours is where the request goes."""
+    admit_operator(make_door(), came(host="localhost:8080", origin="http://localhost:8080"), to="test")
 
 
 def test_with_keys_only_a_key_counts(make_door: MakeDoor) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from swarmgate.chat import Delta, GenerateRequest
+from msgspec.structs import replace
+from swarmgate.chat import Delta, GenerateRequest, ModelCard
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.http.app import application
 from swarmgate.http.door import Door
@@ -44,6 +45,25 @@ async def test_embeddings(make_door: MakeDoor) -> None:
     for plain, packed in zip(floats["data"], coded["data"], strict=True):
         assert struct.unpack("<4f", base64.b64decode(packed["embedding"])) == tuple(plain["embedding"])
     assert floats["usage"] == {"prompt_tokens": 2, "total_tokens": 2}
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/rerank"])
+async def test_rankings(make_door: MakeDoor, path: str) -> None:
+    """Documents are judged by a query, the best first; a model that cannot is told from one that is not there."""
+    app = application(make_door(EchoBackend()))
+    body = {"query": "the weather", "documents": ["no", "the weather now", {"text": "the other"}], "top_n": 2}
+    visitor = await Visitor(path=path, body=[msgspec.json.encode(body)]).visit(app)
+    ranked = [(result["index"], result["relevance_score"]) for result in visitor.json["results"]]
+    assert ranked == [(1, 1.0), (2, 0.5)]
+    assert visitor.json["usage"]["total_tokens"] == 3 * 11 + 2 + 15 + 9
+
+    class Writer(EchoBackend):
+        def models(self) -> tuple[ModelCard, ...]:
+            return tuple(replace(card, abilities=frozenset({"chat"})) for card in super().models())
+
+    refused = await Visitor(path=path, body=[msgspec.json.encode(body)]).visit(application(make_door(Writer())))
+    assert (refused.status, refused.json["error"]["code"]) == (400, "unsupported")
+    assert "rerank" in refused.json["error"]["message"]
 
 
 async def test_models(make_door: MakeDoor) -> None:

@@ -23,6 +23,12 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def reranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model that judges texts by a query, named m."""
+    return write_bert(tmp_path_factory.mktemp("models") / "m.gguf", ranks=True)
+
+
+@pytest.fixture(scope="session")
 def layered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a chat model with random weights and four layers, named m."""
     return write_llama(tmp_path_factory.mktemp("models") / "m.gguf", shape=Shape(layers=4), raw_bytes=True)

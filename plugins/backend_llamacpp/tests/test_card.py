@@ -40,6 +40,14 @@ def test_an_embedding_model(tmp_path: Path) -> None:
     assert draw_card(writer, LlamaOptions(embedding="on")).abilities == {"embedding"}
 
 
+def test_a_reranker(tmp_path: Path) -> None:
+    """A model whose pooling gives ranks judges texts, and embeds where the options say how."""
+    file = read_gguf(write_bert(tmp_path / "bert.gguf", ranks=True))
+    for options in (LlamaOptions(), LlamaOptions(embedding="on")):
+        assert draw_card(file, options).abilities == {"rerank"}
+    assert draw_card(file, LlamaOptions(pooling="cls")).abilities == {"embedding"}
+
+
 def test_a_given_path_is_taken_as_it_is() -> None:
     """What the user names is served, and the home folder is understood."""
     assert find_model("/models/x.gguf") == Path("/models/x.gguf")

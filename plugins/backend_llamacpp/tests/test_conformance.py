@@ -91,6 +91,15 @@ class TestEmbedder(LlamaContract):
 
 
 @pytest.mark.engine
+class TestReranker(LlamaContract):
+    """A model that judges texts."""
+
+    @pytest.fixture(autouse=True)
+    def _reranker(self, reranker: Path) -> None:
+        self.path = reranker
+
+
+@pytest.mark.engine
 class TestLender(LenderContract):
     """A lender of this machine."""
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 import pytest
 from llama_serving import serving
 from swarmgate.api import (
     ContextExceeded,
     Delta,
+    EmbedRequest,
     EngineError,
     GenerateRequest,
     RequestError,
@@ -30,7 +32,14 @@ from swarmgate.testing import a_request, an_embed_request
 from swarmgate.testing.answers import until_ready, write
 from swarmgate_backend_llamacpp.backend import LlamaBackend, open_backend
 from swarmgate_backend_llamacpp.options import LlamaOptions
-from tinygguf import Shape, write_cut_short, write_llama, write_unknown_architecture
+from tinygguf import (
+    JUDGING_BIAS,
+    Shape,
+    judging_weights,
+    write_cut_short,
+    write_llama,
+    write_unknown_architecture,
+)
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
@@ -215,6 +224,32 @@ async def test_embeds_many_and_few(embedder: Path) -> None:
         assert not _close(together.vectors[40], alone.vectors[0])
         short = await backend.embed(an_embed_request(texts[41], dimensions=8))
         assert len(short.vectors[0]) == 8 * 4
+
+
+async def test_judges_texts_by_a_query(reranker: Path) -> None:
+    """A text has one number, whoever it is judged with: what the head makes of the first token's vector."""
+    texts = [f"word{number} and the weather in Paris" for number in range(70)]
+    async with serving(reranker) as backend:
+        together = await backend.embed(an_embed_request(*texts, query="weather"))
+        alone = await backend.embed(an_embed_request(texts[41], query="weather"))
+        other = await backend.embed(an_embed_request(texts[41], query="a number"))
+        with pytest.raises(Unsupported, match="judges texts and does not embed"):
+            await backend.embed(an_embed_request("x"))
+        tokens = {
+            text: [token.id for token in await backend.tokenize(TokenizeRequest(model="m", text=text, special=True))]
+            for text in ("[CLS]", "[SEP]", "weather", texts[41])
+        }
+    assert len(together.vectors) == 70
+    (score,) = struct.unpack("<f", alone.vectors[0])
+    assert struct.unpack("<f", together.vectors[41])[0] == pytest.approx(score, abs=1e-4)
+    assert struct.unpack("<f", other.vectors[0])[0] != pytest.approx(score, abs=1e-4)
+    pair = [*tokens["[CLS]"], *tokens["weather"], *tokens["[SEP]"], *tokens[texts[41]]]
+    assert alone.usage.prompt_tokens == len(pair)
+    async with serving(reranker, pooling="cls") as backend:
+        (vector,) = (await backend.embed(EmbedRequest(id="r", model="m", inputs=(tuple(pair),)))).vectors
+    unit = np.frombuffer(vector, "<f4")
+    length = len(unit) ** 0.5  # of every vector that comes out of a norm without weights
+    assert score == pytest.approx(float(judging_weights(64) @ unit) * length + JUDGING_BIAS, abs=1e-3)
 
 
 async def test_tokens_there_and_back(tiny: Path) -> None:

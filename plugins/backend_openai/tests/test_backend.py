@@ -192,6 +192,8 @@ async def test_strangers_go_on_with_nothing() -> None:
             with pytest.raises(Unsupported):
                 await backend.embed(an_embed_request("a"))
             with pytest.raises(Unsupported):
+                await backend.embed(an_embed_request("a", query="q"))
+            with pytest.raises(Unsupported):
                 await backend.detokenize("m", (1,))
 
 

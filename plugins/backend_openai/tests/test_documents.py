@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmgate.api import EngineError, SwarmgateError, Token, Unsupported
-from swarmgate_backend_openai.documents import read_text, read_tokens, read_vectors
+from swarmgate_backend_openai.documents import read_scores, read_text, read_tokens, read_vectors
 
 
 def vectors(*entries: object, **more: object) -> bytes:
@@ -26,6 +26,37 @@ def test_vectors_come_as_numbers_or_base64() -> None:
     assert found.usage.prompt_tokens == 5
     turned = {"data": [{"index": 1, "embedding": [1.0]}, {"index": 0, "embedding": [-1.0]}]}
     assert read_vectors("n", json.dumps(turned).encode(), 2).vectors == (struct.pack("<f", -1), struct.pack("<f", 1))
+
+
+def scores(*entries: tuple[int, object], **more: object) -> bytes:
+    results = [{"index": index, "relevance_score": score, "document": {"text": "x"}} for index, score in entries]
+    return json.dumps({"results": results, **more}).encode()
+
+
+def test_scores_are_put_in_order() -> None:
+    """They come the best first, and are wanted as the texts were sent."""
+    found = read_scores("n", scores((1, 0.5), (0, -2), usage={"prompt_tokens": 5, "total_tokens": 5}), 2)
+    assert [struct.unpack("<f", vector)[0] for vector in found.vectors] == [-2.0, 0.5]
+    assert found.usage.prompt_tokens == 5
+    assert read_scores("n", scores((0, 1)), 1).usage.prompt_tokens == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        scores((0, 1)),
+        scores((0, 1), (0, 2)),
+        scores((0, 1), (2, 2)),
+        scores((0, 1), (1, 2), (1, 3)),
+        scores((0, 1), (1, 1e300)),
+        scores((0, 1), (1, "x")),
+        b"[]",
+    ],
+)
+def test_scores_of_others_are_an_error(body: bytes) -> None:
+    """Too few, too many, twice the same, or none at all."""
+    with pytest.raises(EngineError, match=r"^n "):
+        read_scores("n", body, 2)
 
 
 @given(

@@ -21,7 +21,7 @@ _UNKNOWN = "-"
 #: How much of a peer's id tells it from others at a glance: its end, for all begin alike.
 _SHORT = 8
 #: From the best to the worst that can be said of a member.
-_STATES = ("usable", "reaching", "left_out", "gone")
+_STATES = ("usable", "announced", "reaching", "left_out", "gone")
 
 
 class PeerAccount(msgspec.Struct, kw_only=True):

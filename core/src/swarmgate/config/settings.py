@@ -79,6 +79,9 @@ class Settings(Options, frozen=True):
     route_headers: bool = True
     #: Requests whose way is remembered after they are over, for `gateway explain`; nothing of what was said is kept.
     kept_requests: Annotated[int, Meta(ge=0, le=100_000)] = 1000
+    #: Memory for responses that clients may come back to (`previous_response_id`), with what was said, in megabytes
+    #: (1,000,000 bytes); 0 keeps none.
+    kept_responses_mb: Annotated[float, Meta(ge=0)] = 64.0
     #: Log events that are remembered, for `gateway logs`; of the kinds that log_level lets through.
     kept_log_events: Annotated[int, Meta(ge=0, le=100_000)] = 1000
     #: Largest request body accepted, in megabytes (1,000,000 bytes).

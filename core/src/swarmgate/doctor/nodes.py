@@ -88,6 +88,9 @@ def _member(member: MemberDocument, kind: str) -> Finding:
     if member.state == "usable":
         facts = (_way(member), found, *_SAYS[type(member)](member))
         return Finding(what=f"usable: {', '.join(filter(None, facts))}", about=about)
+    if member.state == "announced":
+        facts = (found, *_SAYS[type(member)](member))
+        return Finding(what=f"reached when it is asked: {', '.join(filter(None, facts))}", about=about)
     if member.state == "gone":  # it may well have been stopped
         return NOT_REACHED.noted(member.reason or "is offered no more", about=about)
     again = f"tried again in {member.retry_seconds:.0f} s" if isinstance(member.retry_seconds, float) else ""

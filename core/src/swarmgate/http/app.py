@@ -10,6 +10,7 @@ from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp
 
 from swarmgate.http.anthropic import anthropic_routes
+from swarmgate.http.assets import page_routes
 from swarmgate.http.door import Door
 from swarmgate.http.doorway import Doorway
 from swarmgate.http.draining import drain_route
@@ -22,6 +23,7 @@ from swarmgate.http.ollama import ollama_routes
 from swarmgate.http.openapi import openapi_route
 from swarmgate.http.passing import token_route
 from swarmgate.http.requests import request_routes
+from swarmgate.http.responses import response_routes
 from swarmgate.http.revoking import revoke_route
 from swarmgate.http.routes import api_routes
 from swarmgate.http.standing import standing_routes
@@ -50,6 +52,7 @@ def application(door: Door) -> ASGIApp:
     app = Litestar(
         [
             *api_routes(door),
+            *response_routes(door),
             *anthropic_routes(door),
             *ollama_routes(door),
             *loading_routes(door),
@@ -63,6 +66,7 @@ def application(door: Door) -> ASGIApp:
             logs_route(door),
             *standing_routes(door),
             openapi_route(door),
+            *page_routes(),
         ],
         middleware=[guarded_by(Keyring(door.limits.api_keys, tunnels=door.member_ports, examiner=door.examiner))],
         exception_handlers={Exception: _told},

@@ -11,6 +11,7 @@ import anyio
 from swarmgate.dispatch import Dispatcher
 from swarmgate.http.board import Board
 from swarmgate.http.faults import ClosingDown
+from swarmgate.http.kept import Responses
 from swarmgate.http.records import Records
 from swarmgate.journal import Journal
 from swarmgate.metrics import Metrics
@@ -21,6 +22,7 @@ from swarmgate.swarm.credential import Examiner
 from swarmgate.swarm.token import Invite, Token
 
 _MEGABYTE = 1024 * 1024
+_USUAL_RESPONSES = 64_000_000
 
 
 async def nothing_follows() -> None:
@@ -63,6 +65,8 @@ class Door:
     swarm: Callable[[], Swarm] = Swarm
     records: Records = field(default_factory=lambda: Records(1000))
     journal: Journal = field(default_factory=lambda: Journal(0))
+    #: What clients may come back to.
+    responses: Responses = field(default_factory=lambda: Responses(_USUAL_RESPONSES))
     #: What examines the members who arrive at *member_ports*.
     examiner: Examiner | None = None
     #: Called after a node was drained or taken back in: our own offer may have to follow.

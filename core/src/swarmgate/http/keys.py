@@ -11,11 +11,20 @@ from swarmgate.errors import Unauthorized, WireError
 from swarmgate.http.bodies import credentials
 from swarmgate.swarm.credential import PREFIX, Examiner
 
-#: What watches over the process asks these, and has no key.
-OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
+#: What watches over the process asks these, and has no key; and the page, which holds no data, is for whoever opens it.
+OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/", "/swarm"})
+OPEN_FOLDER = "/page/"
 #: What a member's credential is good for: asking models.  Looking after the gateway takes one of its keys.
 MEMBERS_PATHS = frozenset(
-    {"/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize"}
+    {
+        "/v1/models",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/rerank",
+        "/tokenize",
+        "/detokenize",
+    }
 )
 _MEMBERS_FOLDER = "/v1/models/"
 
@@ -74,7 +83,7 @@ def guarded_by(keyring: Keyring) -> Callable[[ASGIApp], ASGIApp]:
 
     def guard(app: ASGIApp) -> ASGIApp:
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["path"] not in OPEN_PATHS:
+            if scope["path"] not in OPEN_PATHS and not scope["path"].startswith(OPEN_FOLDER):
                 server = scope["server"] if "server" in scope else None  # noqa: SIM401  # its type is not known
                 port = server[1] if server else None
                 keyring.check(credentials(scope), path=scope["path"], port=port)

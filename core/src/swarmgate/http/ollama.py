@@ -6,7 +6,7 @@ from functools import partial
 
 import anyio
 import msgspec
-from litestar import Response, head, route
+from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from swarmgate.chat import Embeddings, EmbedRequest, TokenizeRequest, Usage
@@ -91,10 +91,6 @@ def ollama_routes(door: Door) -> list[HTTPRouteHandler]:
     async def version() -> Response[bytes]:
         return json(version_json())
 
-    @head("/", media_type="text/plain")
-    async def here() -> None:
-        """Say that somebody is here, which clients ask first."""
-
     return [
         posted("/api/chat", Exchange(door, ChatLinesBody, write_chat)),
         posted("/api/generate", Exchange(door, GenerateLinesBody, write_text)),
@@ -104,7 +100,6 @@ def ollama_routes(door: Door) -> list[HTTPRouteHandler]:
         tags,
         running,
         version,
-        here,
         _not_served(),
     ]
 

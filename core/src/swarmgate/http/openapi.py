@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from swarmgate.http.describing import Described, Json, asking, holding, looking, streaming
 from swarmgate.http.door import Door
 from swarmgate.http.draining import DrainBody
-from swarmgate.http.keys import OPEN_PATHS
+from swarmgate.http.keys import OPEN_FOLDER, OPEN_PATHS
 from swarmgate.http.loading import LoadBody, UnloadBody
 from swarmgate.http.requests import HIGHEST_LIMIT, USUAL_LIMIT
 from swarmgate.http.revoking import RevokeBody, Revoked
@@ -29,7 +29,9 @@ from swarmgate.http.wire.localai import NodeList, P2pNodes, P2pStats, WorkerNode
 from swarmgate.http.wire.logs import LogEvent, LogList
 from swarmgate.http.wire.models import ModelDocument, ModelList, Ordered
 from swarmgate.http.wire.ollama.described import DESCRIBED as LINES
+from swarmgate.http.wire.ranking import Ranking, RerankBody
 from swarmgate.http.wire.requests import RequestDocument, RequestList
+from swarmgate.http.wire.responses.described import RESPONSES
 from swarmgate.http.wire.swarm import Drained, SwarmDocument
 from swarmgate.http.wire.tokens import DetokenizeBody, TextOfTokens, TokenizeBody, TokensDocument
 from swarmgate.http.wire.watching import HelloDocument, SampleDocument, WatchedSwarm
@@ -49,6 +51,8 @@ _STRUCTS: tuple[type, ...] = (
     CompletionChunk,
     EmbeddingBody,
     EmbeddingList,
+    RerankBody,
+    Ranking,
     ModelDocument,
     ModelList,
     LoadBody,
@@ -76,8 +80,10 @@ _STRUCTS: tuple[type, ...] = (
     SampleDocument,
 )
 #: What is served beside chats, completions, embeddings and what watches over them.
-_DIALECTS: tuple[Described, ...] = (MESSAGES, LINES)
+_DIALECTS: tuple[Described, ...] = (RESPONSES, MESSAGES, LINES)
 _LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": HIGHEST_LIMIT, "default": USUAL_LIMIT}
+_TEXT: Json = {"schema": {"type": "string"}}
+_PAGE: tuple[str, Json] = ("The page.", {"text/html": _TEXT, "text/plain": _TEXT})
 _LOG_PARAMETERS: list[Json] = [
     {"name": "level", "in": "query", "schema": {"type": "string", "enum": list(LEVELS)}},
     {"name": "since", "in": "query", "schema": {"type": "string", "pattern": "^([0-9a-f]{1,32}-)?[0-9]{1,18}$"}},
@@ -121,7 +127,7 @@ def openapi_document(version: str, *, keys: bool) -> Json:
         document["paths"] |= deepcopy(dialect.paths)
     if keys:
         for path, item in document["paths"].items():
-            if path not in OPEN_PATHS:
+            if path not in OPEN_PATHS and not path.startswith(OPEN_FOLDER):
                 for operation in item.values():
                     operation["security"] = [{"key": []}]
     return document
@@ -144,6 +150,8 @@ def _paths() -> Json:
             session=True,
         ),
         "/v1/embeddings": asking("embed", "Embed texts.", EmbeddingBody, holding(EmbeddingList)),
+        "/v1/rerank": asking("rerank", "Judge documents by a query.", RerankBody, holding(Ranking)),
+        "/rerank": asking("rerank_plain", "Judge documents by a query.", RerankBody, holding(Ranking)),
         "/v1/models": looking(
             "models",
             "List the models; in Anthropic's words for who sends `anthropic-version`.",
@@ -242,6 +250,17 @@ def _paths() -> Json:
             500,
         ),
         "/version": looking("version", "Say what is running.", {200: ("The version.", holding(Version))}, 401, 500),
+        "/": looking("page", "Give the Swarm page, or to who takes no HTML a greeting.", {200: _PAGE}, 500),
+        "/swarm": looking("swarm_page", "The same.", {200: _PAGE}, 500),
+        "/page/{file}": looking(
+            "page_file",
+            "Give a file of the Swarm page.",
+            {200: ("The file.", dict.fromkeys(("text/html", "text/javascript", "text/css", "image/svg+xml"), _TEXT))},
+            400,
+            404,
+            500,
+            parameters=[{"name": "file", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+        ),
         "/metrics": looking(
             "metrics",
             "Give Prometheus its numbers.",

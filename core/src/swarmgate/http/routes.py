@@ -25,6 +25,7 @@ from swarmgate.http.wire.chat import ChatBody, chat
 from swarmgate.http.wire.completion import CompletionBody, completion
 from swarmgate.http.wire.embedding import EmbeddingBody, embedding, embedding_document
 from swarmgate.http.wire.models import Served, model_json, models_json
+from swarmgate.http.wire.ranking import RerankBody, ranking, ranking_document
 from swarmgate.http.wire.tokens import (
     DetokenizeBody,
     TokenizeBody,
@@ -61,6 +62,15 @@ async def write_embeddings(door: Door, body: EmbeddingBody, reply: Reply, manner
     await reply.document(embedding_document(embeddings, request.model, body.encoding_format))
 
 
+async def write_ranking(door: Door, body: RerankBody, reply: Reply, manner: Manner) -> None:
+    """Judge documents by a query."""
+    caller = caller_of(manner)
+    request = ranking(body, door.dispatcher.models(), caller)
+    judged = await door.dispatcher.embed(request, route=new_route(), asker=current().asker)
+    current().usage = judged.usage
+    await reply.document(ranking_document(judged, request, body, caller))
+
+
 async def write_tokens(door: Door, body: TokenizeBody, reply: Reply, manner: Manner) -> None:
     """Cut text into tokens."""
     request, card = tokenize(body, door.dispatcher.models())
@@ -80,12 +90,15 @@ def api_routes(door: Door) -> list[HTTPRouteHandler]:
     chats = Exchange(door, ChatBody, write_chat)
     completions = Exchange(door, CompletionBody, write_completion)
     embeddings = Exchange(door, EmbeddingBody, write_embeddings)
+    rankings = Exchange(door, RerankBody, write_ranking)
     cuts = Exchange(door, TokenizeBody, write_tokens)
     joins = Exchange(door, DetokenizeBody, write_text)
     return [
         posted("/v1/chat/completions", chats),
         posted("/v1/completions", completions),
         posted("/v1/embeddings", embeddings),
+        posted("/v1/rerank", rankings),
+        posted("/rerank", rankings),
         posted("/tokenize", cuts),
         posted("/detokenize", joins),
         *_model_routes(door),

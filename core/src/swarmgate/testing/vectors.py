@@ -1,4 +1,4 @@
-"""What a backend promises about embeddings."""
+"""What a backend promises about embeddings, and about judging texts."""
 
 from __future__ import annotations
 
@@ -35,6 +35,20 @@ class VectorChecks:
             assert vectors[0] == pytest.approx(vectors[2], abs=1e-4)
             assert vectors[0] != pytest.approx(vectors[1], abs=1e-4)
             assert embeddings.usage.prompt_tokens > 0
+
+    @pytest.mark.anyio
+    async def test_judges_every_text(self) -> None:
+        """There is one number per text, and it repeats, whatever it is judged with."""
+        async with self.ready() as (backend, card):
+            if "rerank" not in card.abilities:
+                pytest.skip("the model does not judge texts")
+            texts = ("the first text", "quite another one", "the first text")
+            judged = await backend.embed(an_embed_request(*texts, model=card.name, query="the first"))
+            numbers = [unpack(vector) for vector in judged.vectors]
+            assert [len(number) for number in numbers] == [1, 1, 1]
+            assert all(math.isfinite(number[0]) for number in numbers)
+            assert numbers[0] == pytest.approx(numbers[2], abs=1e-4)
+            assert judged.usage.prompt_tokens > 0
 
     @pytest.mark.anyio
     async def test_refuses_to_embed_where_the_model_cannot(self) -> None:

@@ -54,6 +54,12 @@ def test_workers_and_gateways_in_jsons() -> None:
     assert [each["isOnline"] for each in told(federated_nodes(SWARM, NOW))["nodes"]] == [False]
 
 
+def test_who_is_merely_announced_is_online() -> None:
+    """Of many gateways a path is held to a few; the others are reached when they are asked."""
+    far = Member(offer=msgspec.structs.replace(an_offer("far"), service=GATEWAY), standing="announced")
+    assert [each["isOnline"] for each in told(federated_nodes(Swarm(gateways=(far,)), NOW))["nodes"]] == [True]
+
+
 def test_how_many() -> None:
     """Of each kind those online, and all."""
     assert told(p2p_stats(SWARM)) == {

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 from swarmgate.chat import ModelCard
-from swarmgate.http.wire.swarm import SwarmDocument, place_documents, swarm_json
+from swarmgate.http.wire.swarm import SwarmDocument, place_documents, swarm_document, swarm_json
 from swarmgate.nouns import Endpoint, Health, Node, NodeId
 from swarmgate.roster import Answering, Member, Placed, Swarm
 from swarmgate.split import Portion, Share, SplitPlan
@@ -133,3 +133,9 @@ def test_those_that_answer_are_told_with_their_state() -> None:
     assert found[0] == {"name": "a", "state": "ready", "models": ["m"], "in_flight": 2, "node": "far"}
     assert [node["state"] for node in found] == ["ready", "not_ready", "draining", "broken", "ready"]
     assert (found[1]["reason"], found[3]["retry_seconds"], found[4]["trial"]) == ("nothing answers", 1.2, True)
+
+
+def test_the_gateway_tells_of_its_machine() -> None:
+    """As far as that is known: above it was not."""
+    told = swarm_document(Swarm(memory_bytes=5, cores=2), [], "1").gateway
+    assert (told.memory_total_bytes, told.cores) == (5, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec.structs import replace
-from swarmgate.api import Ability, EngineError, ModelCard
+from swarmgate.api import Ability, ModelCard
 
 from swarmgate_backend_llamacpp.footprint import measure
 from swarmgate_backend_llamacpp.gguf_file import GgufFile
@@ -19,18 +19,13 @@ _RANK = 4
 
 
 def draw_card(file: GgufFile, options: LlamaOptions) -> ModelCard:
-    """Return what the model in *file* is served as.
-
-    Raises:
-        EngineError: it is neither a model that writes nor one that embeds.
-
-    """
+    """Return what the model in *file* is served as."""
     train = file.number("{arch}.context_length")
     context = options.context_size or min(train or _USUAL_CONTEXT, _USUAL_CONTEXT)
-    embeds = _embeds(file, options)
+    abilities = _abilities(file, options)
+    embeds = "completion" not in abilities
     if embeds and train:
         context = min(context, train)
-    abilities: frozenset[Ability] = frozenset({"embedding"} if embeds else {"chat", "completion"})
     card = ModelCard(
         name=options.name or plain_name(file.path),
         aliases=options.aliases,
@@ -58,14 +53,13 @@ def kv_cells(card: ModelCard, options: LlamaOptions) -> int:
     return max(options.kv_size or max(card.context_length, _TOKENS_PER_SLOT * card.slots), card.context_length)
 
 
-def _embeds(file: GgufFile, options: LlamaOptions) -> bool:
-    if options.embedding != "auto":
-        return options.embedding == "on"
+def _abilities(file: GgufFile, options: LlamaOptions) -> frozenset[Ability]:
     pooling = file.number("{arch}.pooling_type")
-    if pooling == _RANK:
-        raise EngineError(f"{file.path.name!r} is a reranker, which can neither write nor embed")
+    if options.embedding != "off" and options.pooling == "auto" and pooling == _RANK:
+        return frozenset({"rerank"})
     causal = file.metadata.get(f"{file.architecture}.attention.causal", True)
-    return pooling > 0 or causal is False
+    embeds = pooling > 0 or causal is False if options.embedding == "auto" else options.embedding == "on"
+    return frozenset({"embedding"} if embeds else {"chat", "completion"})
 
 
 def plain_name(path: Path) -> str:

@@ -19,6 +19,7 @@ from swarmgate.api import (
 )
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+RANKINGS = "/v1/rerank"
 _PLAIN = Sampling()
 #: What every server understands; the rest is llama.cpp's.
 _STANDARD = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
@@ -83,6 +84,11 @@ def vectors_wanted(request: EmbedRequest, model: str) -> bytes:
     if request.dimensions is not None:
         body["dimensions"] = request.dimensions
     return msgspec.json.encode(body)
+
+
+def ranking_wanted(request: EmbedRequest, model: str) -> bytes:
+    """Return the body that asks *model*, as it is called there, to judge texts by the request's query."""
+    return msgspec.json.encode({"model": model, "query": request.query, "documents": request.inputs})
 
 
 def _sampling(sampling: Sampling, *, everything: bool) -> dict[str, Any]:

@@ -43,10 +43,10 @@ from swarmgate.api import (
 from swarmgate_backend_openai import OpenAIOptions
 from swarmgate_backend_openai.address import base_of, name_of
 from swarmgate_backend_openai.answering import AnswerReader
-from swarmgate_backend_openai.asking import EMBEDDINGS, question, vectors_wanted
+from swarmgate_backend_openai.asking import EMBEDDINGS, RANKINGS, question, ranking_wanted, vectors_wanted
 from swarmgate_backend_openai.client import Client, ConnectionLost, Stream, open_client
 from swarmgate_backend_openai.cutting import cut
-from swarmgate_backend_openai.documents import read_text, read_vectors
+from swarmgate_backend_openai.documents import read_scores, read_text, read_vectors
 from swarmgate_backend_openai.listing import Choosing, cards, foretold, read_listing, wanted
 from swarmgate_backend_openai.liveness import Liveness, pinged
 from swarmgate_backend_openai.standing import Standing
@@ -120,9 +120,15 @@ class OpenAIBackend:
                 yield deltas
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
-        """Have every input embedded there."""
+        """Have every input embedded there, or judged."""
         card = self._card(request.model)
-        body = vectors_wanted(request, self._choosing.named_there(card.name))
+        named = self._choosing.named_there(card.name)
+        if request.query is not None:
+            body = ranking_wanted(request, named)
+            with self._noticing(card):
+                said = await self._client.post(RANKINGS, body, self._headers(request.id), seconds=self._first)
+            return read_scores(self._client.who, said, len(request.inputs))
+        body = vectors_wanted(request, named)
         with self._noticing(card):
             said = await self._client.post(EMBEDDINGS, body, self._headers(request.id), seconds=self._first)
         return read_vectors(self._client.who, said, len(request.inputs))

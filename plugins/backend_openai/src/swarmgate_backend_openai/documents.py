@@ -6,6 +6,7 @@ import array
 import base64
 import binascii
 import math
+import struct
 import sys
 from typing import TypeVar
 
@@ -28,6 +29,16 @@ class _Counts(msgspec.Struct):
 
 class _Vectors(msgspec.Struct):
     data: list[_Item]
+    usage: _Counts | None = None
+
+
+class _Ranked(msgspec.Struct):
+    index: int
+    relevance_score: float
+
+
+class _Ranking(msgspec.Struct):
+    results: list[_Ranked]
     usage: _Counts | None = None
 
 
@@ -60,6 +71,25 @@ def read_vectors(who: str, body: bytes, count: int) -> Embeddings:
         vectors = tuple(_unit(_floats(item.embedding)) for _, item in items)
     except (ValueError, binascii.Error, OverflowError) as error:
         raise EngineError(f"{who} sent vectors that cannot be read: {error}") from None
+    counted = found.usage.prompt_tokens if found.usage else 0
+    return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=max(counted, 0)))
+
+
+def read_scores(who: str, body: bytes, count: int) -> Embeddings:
+    """Read how *count* texts were judged, in the order in which they were sent.
+
+    Raises:
+        EngineError: it says it of others.
+
+    """
+    found = _decoded(who, body, _Ranking)
+    scores = {ranked.index: ranked.relevance_score for ranked in found.results}
+    if scores.keys() != set(range(count)) or len(found.results) != count:
+        raise EngineError(f"{who} was asked to judge {count} texts and judged {len(found.results)}, or others")
+    try:
+        vectors = tuple(struct.pack("<f", scores[index]) for index in range(count))
+    except OverflowError as error:
+        raise EngineError(f"{who} sent scores that cannot be read: {error}") from None
     counted = found.usage.prompt_tokens if found.usage else 0
     return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=max(counted, 0)))
 

@@ -12,6 +12,8 @@ _SLOTS = 8
 _LARGEST = 2**62
 _MOST_MODELS = 10_000
 _ABILITIES: frozenset[Ability] = frozenset(("chat", "completion", "embedding"))
+#: What a server may say that a model can; nobody is taken to judge texts who does not say so.
+_KNOWN: frozenset[Ability] = frozenset(("chat", "completion", "embedding", "rerank"))
 #: Where servers write how many tokens prompt and answer may have together, the surest first.
 _CONTEXTS = ("context_length", "max_model_len", "n_ctx", "n_ctx_train", "context_window", "max_context_length")
 
@@ -126,7 +128,7 @@ def _card(
 ) -> ModelCard:
     contexts = (_number(getattr(model, field, None)) or _number(meta.get(field)) for field in _CONTEXTS)
     said = _texts(meta.get("abilities"))
-    abilities: frozenset[Ability] = frozenset(ability for ability in _ABILITIES if ability in said)
+    abilities: frozenset[Ability] = frozenset(ability for ability in _KNOWN if ability in said)
     aliases = () if choosing.wanted else tuple(alias for alias in _texts(model.aliases) if alias != name)
     return ModelCard(
         name=name,

@@ -117,7 +117,7 @@ def listed(members: Iterable[Member], now: datetime) -> list[ListedNode]:
 
 
 def _online(member: Member) -> bool:
-    return member.standing == "usable"
+    return member.standing in {"usable", "announced"}
 
 
 def _counted(members: tuple[Member, ...]) -> Counted:

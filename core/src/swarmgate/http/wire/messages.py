@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from swarmgate.chat import FunctionCall, Message, Tool, ToolChoice
 from swarmgate.errors import RequestError, Unsupported
 
-_TEXTS = ("text", "input_text", "output_text")
+_TEXTS = ("text", "input_text", "output_text", "reasoning_text", "summary_text")
 
 
 class ContentPart(Struct, kw_only=True):
@@ -90,7 +90,7 @@ def message(body: MessageBody, path: str) -> Message:
         Unsupported: it has a part that is not text.
 
     """
-    content = _text(body.content, f"{path}.content")
+    content = text_of(body.content, f"{path}.content")
     match body.role:
         case "system" | "developer":
             return Message(role="system", content=_needed(content, path), name=body.name)
@@ -146,7 +146,14 @@ def tool_choice(body: ToolChoiceBody | FunctionCallBody | None, tools: tuple[Too
     return ToolChoice(mode="required", name=name)
 
 
-def _text(content: str | list[ContentPart] | None, path: str) -> str | None:
+def text_of(content: str | list[ContentPart] | None, path: str) -> str | None:
+    """Return the text of *content*, which stands at *path*; None if there is no content.
+
+    Raises:
+        RequestError: a part of text has none.
+        Unsupported: a part is not text.
+
+    """
     if content is None or isinstance(content, str):
         return content
     return "".join(_part(part, f"{path}[{index}]") for index, part in enumerate(content))

@@ -49,15 +49,9 @@ class ResponseFormatBody(Struct, kw_only=True):
     schema: dict[str, Any] | None = None
 
 
-class GenerateBody(Body, kw_only=True):
-    """What chat and text completions have in common; *resume* is between gateways (:mod:`.carrying`)."""
+class SamplingBody(Body, kw_only=True):
+    """How the next token is drawn, in OpenAI's words and llama.cpp's."""
 
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    n: Annotated[int, Meta(ge=1, le=MOST_CHOICES)] | None = None
-    max_tokens: Limit | None = None
-    stop: str | Annotated[list[str], Meta(max_length=_MOST_STOPS)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=100)] | None = None
     top_p: Share | None = None
     top_k: Whole | None = None
@@ -69,6 +63,17 @@ class GenerateBody(Body, kw_only=True):
     frequency_penalty: Penalty | None = None
     logit_bias: dict[TokenId, Bias] | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=INT64_MAX)] | None = None
+
+
+class GenerateBody(SamplingBody, kw_only=True):
+    """What chat and text completions have in common; *resume* is between gateways (:mod:`.carrying`)."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Meta(ge=1, le=MOST_CHOICES)] | None = None
+    max_tokens: Limit | None = None
+    stop: str | Annotated[list[str], Meta(max_length=_MOST_STOPS)] | None = None
     ignore_eos: bool | None = None
     grammar: str | None = None
     response_format: ResponseFormatBody | None = None
@@ -78,7 +83,7 @@ class GenerateBody(Body, kw_only=True):
     resume: Raw | UnsetType = UNSET
 
 
-def sampling(body: GenerateBody) -> Sampling:
+def sampling(body: SamplingBody) -> Sampling:
     """Return how *body* wants its tokens drawn; what it leaves out keeps its default."""
     bias = body.logit_bias
     return Sampling(

@@ -77,12 +77,14 @@ class PlacedModel(PlannedModel, kw_only=True):
 
 
 class GatewayDocument(Struct, kw_only=True):
-    """The gateway that says all this."""
+    """The gateway that says all this, and the whole memory and the processors of its machine."""
 
     name: str
     id: str
     version: str
     uptime_seconds: float
+    memory_total_bytes: int | UnsetType = UNSET
+    cores: int | UnsetType = UNSET
 
 
 class NodeDocument(Struct, kw_only=True):
@@ -132,7 +134,12 @@ def swarm_document(
     aliases = {card.name: list(card.aliases) for card in cards}
     return SwarmDocument(
         gateway=GatewayDocument(
-            name=swarm.node.name, id=swarm.node.id, version=version, uptime_seconds=round(swarm.seconds, 1)
+            name=swarm.node.name,
+            id=swarm.node.id,
+            version=version,
+            uptime_seconds=round(swarm.seconds, 1),
+            memory_total_bytes=swarm.memory_bytes or UNSET,
+            cores=swarm.cores or UNSET,
         ),
         models=[
             _model(placed, swarm.healths.get(placed.backend, Health(ready=False)), aliases.get(placed.model, []))

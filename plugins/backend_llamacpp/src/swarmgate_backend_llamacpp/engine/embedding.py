@@ -1,4 +1,4 @@
-"""Embeds texts: many short ones in one decode, one vector for each."""
+"""Embeds texts, or judges them by a query: many short ones in one decode, one vector or number for each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import llama_cpp
 import numpy as np
 from swarmgate.api import ContextExceeded, Embeddings, EmbedRequest, Frame, ModelCard, RequestError, Usage
 
+from swarmgate_backend_llamacpp.engine.judging import judged
 from swarmgate_backend_llamacpp.engine.loop import Cancelled
 from swarmgate_backend_llamacpp.engine.model import Context, Model
 from swarmgate_backend_llamacpp.messages import Embedded
@@ -44,7 +45,10 @@ def prepare(number: int, request: EmbedRequest, model: Model, card: ModelCard) -
     inputs: list[list[int]] = []
     for index, given in enumerate(request.inputs):
         text = isinstance(given, str)
-        ids = model.tokenize(given, special=False, add_special=True) if text else list(given)
+        if request.query is not None and text:
+            ids = judged(request.query, given, model)
+        else:
+            ids = model.tokenize(given, special=False, add_special=True) if text else list(given)
         if not ids or given == "":
             raise RequestError(f"input[{index}] is empty", param="input")
         model.check(ids, f"input[{index}]")
@@ -77,7 +81,9 @@ class EmbedLoop:
         self, model: Model, context: Context, *, sequences: int, say: Callable[[Sequence[Frame]], None]
     ) -> None:
         self._model, self._context, self._say, self._sequences = model, context, say, sequences
-        self._size = llama_cpp.llama_model_n_embd(model.handle)
+        #: Whether the model judges instead of embedding: it gives a number for each of its classes, the first counts.
+        self.ranks = context.pooling == llama_cpp.LLAMA_POOLING_TYPE_RANK
+        self._size = 1 if self.ranks else llama_cpp.llama_model_n_embd(model.handle)
         self._waiting: dict[int, EmbedJob] = {}
 
     def run(self, inbox: EmbedInbox) -> None:
@@ -118,5 +124,5 @@ class EmbedLoop:
         for sequence in range(len(inputs)):
             raw = llama_cpp.llama_get_embeddings_seq(self._context.handle, sequence)
             vector = np.ctypeslib.as_array(raw, shape=(self._size,))[:dimensions].astype("<f4")
-            length = float(np.linalg.norm(vector))
+            length = 0.0 if self.ranks else float(np.linalg.norm(vector))
             yield (vector / length if length else vector).astype("<f4").tobytes()

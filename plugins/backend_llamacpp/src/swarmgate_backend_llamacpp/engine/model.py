@@ -179,6 +179,15 @@ class Model:
         """Return the tokens that end an answer."""
         return frozenset(t for t in range(self.vocabulary) if llama_cpp.llama_vocab_is_eog(self.vocab, t))
 
+    def adds(self, name: str) -> bool:
+        """Return whether texts get the token called *name*: ``bos``, ``eos`` or ``sep``."""
+        return bool(getattr(llama_cpp, f"llama_vocab_get_add_{name}")(self.vocab))
+
+    def template(self, name: str) -> str:
+        """Return the file's template of that name, empty if there is none."""
+        source = llama_cpp.llama_model_chat_template(self.handle, name.encode())
+        return source.decode(errors="replace") if source else ""
+
     def templates(self) -> dict[str, str]:
         """Return the chat templates in the file by name; the plain one is ``default``."""
         found: dict[str, str] = {}

@@ -75,7 +75,7 @@ class Writer:
 
 
 class Embedder:
-    """A model that embeds."""
+    """A model that embeds, or judges texts by a query."""
 
     def __init__(self, model: Model, card: ModelCard, options: LlamaOptions, log: NativeLog, say: Say) -> None:
         self.model, self._card = model, card
@@ -91,10 +91,19 @@ class Embedder:
 
     def generate(self, number: int, request: GenerateRequest) -> None:
         """Refuse to write."""
-        raise Unsupported(f"{request.model!r} embeds and does not write; ask another model", param="model")
+        does = "judges texts" if self._loop.ranks else "embeds"
+        raise Unsupported(f"{request.model!r} {does} and does not write; ask another model", param="model")
 
     def embed(self, number: int, request: EmbedRequest) -> None:
-        """Take texts on."""
+        """Take texts on.
+
+        Raises:
+            Unsupported: they are to be judged, and the model embeds, or the other way round.
+
+        """
+        if self._loop.ranks != (request.query is not None):
+            does, asked = ("judges texts", "embed") if self._loop.ranks else ("embeds", "judge texts")
+            raise Unsupported(f"{request.model!r} {does} and does not {asked}; ask another model", param="model")
         self._inbox.put(prepare_embedding(number, request, self.model, self._card))
 
     def tokenize(self, request: TokenizeRequest) -> list[int]:
@@ -121,7 +130,7 @@ def open_engine(load: Load, progress: Callable[[float], None], say: Say) -> Writ
         raise EngineError(
             "llama-cpp-python was built without RPC; run `make setup-engine`, or build it with -DGGML_RPC=ON"
         )
-    kind = Embedder if "embedding" in card.abilities else Writer
+    kind = Writer if "completion" in card.abilities else Embedder
     with _watching([part.address for part in load.parts if not part.watched]):
         devices = Devices(load.parts, card, options) if load.parts else None
         progress(0.0)

@@ -113,7 +113,7 @@ def terminal(
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # Ctrl-C reaches who has it
+            preexec_fn=lambda: _take(slave),  # noqa: PLW1509  # Ctrl-C reaches who has the terminal
         )
         os.close(slave)
         with process:
@@ -124,6 +124,15 @@ def terminal(
                     process.send_signal(signal.SIGKILL)
     finally:
         os.close(master)
+
+
+def _take(slave: int) -> None:
+    """Let the process that is about to be have the terminal *slave*, and heed Ctrl-C.
+
+    Who is started in the background has it ignored, and passes that on to all below.
+    """
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _size(master: int, columns: int, lines: int) -> None:

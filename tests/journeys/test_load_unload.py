@@ -46,7 +46,7 @@ def test_unloading_gives_workers_and_memory_back(tmp_path: Path) -> None:
     with split_swarm(tmp_path, model) as swarm:
         before = written(swarm.gateway, "m")
         (engine,) = swarm.gateway.engines
-        assert all(swarm.member(name)["leased_by"] for name in swarm.workers)
+        swarm.until(lambda: all(swarm.member(name).get("leased_by") for name in swarm.workers))
         assert post(swarm.gateway, "/v1/models/unload", model="m")[1]["state"] == "unloaded"
         assert engine not in swarm.gateway.engines
         assert not Path(f"/proc/{engine}").exists()

@@ -84,7 +84,7 @@ run: setup-engine ## Serve on 127.0.0.1:8080; the first time brings all it needs
 ##### Checking it
 
 # Two files at a time, those that take long first (conftest.py); ARGS="-n 0 --pdb" runs them in one process.
-PYTEST = $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test test-fast check fix docs fuzz bench bench-split bench-routers bench-uneven bench-tunnels bench-swarm simulate soak
 test: setup setup-engine ## Run all tests

@@ -62,7 +62,7 @@ async def test_a_worker_leaves_nothing_behind(tmp_path: Path, how: signal.Signal
         await until_gone(pids)
         with pytest.raises(Unreachable, match="nothing answers at"):
             await probe(endpoint)
-    assert (tmp_path / ".local" / "state" / "swarmgate" / "tensors").is_dir()
+    assert (tmp_path / ".local" / "state" / "swarmgate" / "worker" / "tensors").is_dir()
 
 
 def test_faults_are_told_in_a_line(tmp_path: Path) -> None:

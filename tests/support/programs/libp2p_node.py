@@ -68,7 +68,7 @@ async def run(number: int, folder: Path, bootstrap: str) -> None:
             tell(way=transport.ways()[0].kind, connected=len(sidecar.connected))
             direct = False
             while member(0).id in sidecar.connected:
-                if not direct and transport.ways()[0].kind == "direct":
+                if not direct and any(way.kind == "direct" for way in transport.ways()):
                     direct = True
                     tell(direct=await converse(endpoint, data) == data)
                 await anyio.sleep(0.05)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gbnfreader import GbnfReader
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from swarmgate_backend_llamacpp.engine.gbnf import Grammar
 from swarmgate_backend_llamacpp.engine.numerals import INTEGER, NUMBER, integer, number
@@ -30,6 +30,7 @@ Bound = Decimal | None
 
 
 @given(DECIMALS, DECIMALS, st.booleans(), st.booleans(), st.decimals(-220, 220, places=4), st.integers(0, 4))
+@example(None, Decimal("0.00"), False, True, Decimal("-0.0230"), 0)  # a zero behind the last digit
 def test_numbers_within_bounds(low: Bound, high: Bound, above: bool, below: bool, drawn: Decimal, places: int) -> None:
     """Exactly the numbers within the bounds can be written, with any places; the ends too unless excluded.
 

@@ -6,6 +6,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from swarmgate_backend_llamacpp.engine.gbnf import either, literal
 
+#: The last digit of a fraction that is not zero, and what may follow it: 0.0230 is as good as 0.023.
+_SOME = '[1-9] "0"{0,15}'
 INTEGER = '"-"? ("0" | [1-9] [0-9]{0,15})'
 NUMBER = INTEGER + ' ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?'
 #: Bounds beyond this many digits are taken for none.
@@ -50,7 +52,7 @@ def _magnitudes(low: Decimal, high: Decimal | None, above: bool, below: bool) ->
     places = max(_places(low), _places(high) if high is not None else 0)
     bottom, top = int(low.scaleb(places)), None if high is None else int(high.scaleb(places))
     more, some_more = (
-        ("[0-9]{0,15}", "[0-9]{0,14} [1-9]") if places else ('("." [0-9]{1,15})?', '"." [0-9]{0,14} [1-9]')
+        ("[0-9]{0,15}", f"[0-9]{{0,14}} {_SOME}") if places else ('("." [0-9]{1,15})?', f'"." [0-9]{{0,14}} {_SOME}')
     )
     choices = [_rounded(low, high, above, below, fewer) for fewer in range(places)]
     if above and (top is None or bottom < top):

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from swarmgate.api import Membership, Node, PartContext
+from swarmgate.api import GATEWAY, Endpoint, Membership, Node, PartContext
 from swarmgate.testing import a_swarm
+from swarmgate.testing.streams import an_echo
 from swarmgate_transport_libp2p.opening import open_sidecar
 from swarmgate_transport_libp2p.options import HostOptions
 from swarmgate_transport_libp2p.sidecar import Sidecar
+from swarmgate_transport_libp2p.transport import P2pTransport
 
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
+#: Where nobody is: what a node behind a NAT has to tell.
+NOWHERE = "/ip4/127.0.0.1/tcp/1"
 #: What anything may take that needs a child to start, in seconds: importing libp2p takes long on a busy machine.
 PATIENCE = 40.0
 
@@ -51,6 +55,27 @@ async def sidecars(folder: Path, *members: Membership, **options: Any) -> AsyncG
             for sidecar in opened:
                 await sidecar.addresses()
         yield opened
+
+
+@asynccontextmanager
+async def far_apart(
+    folder: Path, told: str = NOWHERE, **options: Any
+) -> AsyncGenerator[tuple[Sidecar, Sidecar, P2pTransport, str, Endpoint]]:
+    """Hold a path open between two that tell others to be at *told*, and know a member that relays.
+
+    Yields both, the transport of the first, by which it reaches what the other exposes, its address, and the endpoint
+    here: an echo.
+    """
+    middle, *ends = a_swarm("owner", "node", "worker")
+    async with (
+        sidecars(folder, middle, relay=True) as (relay,),
+        sidecars(folder, *ends, announce_maddrs=[told], **options) as (one, other),
+        an_echo() as echo,
+    ):
+        await contact(relay, one, other)
+        here, there = P2pTransport(one), P2pTransport(other)
+        async with there.expose(GATEWAY, echo) as (address,), here.reach(address) as endpoint:
+            yield one, other, here, address, endpoint
 
 
 async def until(fact: Callable[[], bool], *, seconds: float = PATIENCE) -> None:

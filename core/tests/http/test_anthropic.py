@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+from frail_backends import Mortal, Slow
 from swarmgate.chat import Delta, GenerateRequest
 from swarmgate.echo import EchoBackend, EchoOptions
 from swarmgate.errors import EngineError
@@ -22,28 +23,6 @@ VERSION = {"anthropic-version": "2023-06-01"}
 TOOL = {"name": "look", "input_schema": {"type": "object", "properties": {"at": {"type": "string"}}}}
 
 
-class Mortal(EchoBackend):
-    """Dies once, after its second word."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lives = 1
-
-    @asynccontextmanager
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
-        async def deltas(said: AsyncIterator[Delta]) -> AsyncGenerator[Delta]:
-            words = 0
-            async for delta in said:
-                yield delta
-                words += bool(delta.text)
-                if self.lives and words == 2:
-                    self.lives -= 1
-                    raise EngineError("it died")
-
-        async with super().generate(request) as said, aclosing(deltas(said)) as mortal:
-            yield mortal
-
-
 class Dying(EchoBackend):
     """Says a word that nobody can go on with, and dies."""
 
@@ -55,20 +34,6 @@ class Dying(EchoBackend):
 
         async with aclosing(deltas()) as dying:
             yield dying
-
-
-class Slow(EchoBackend):
-    """Says nothing until it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.speaks = anyio.Event()
-
-    @asynccontextmanager
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
-        await self.speaks.wait()
-        async with super().generate(request) as deltas:
-            yield deltas
 
 
 def asked(text: str = "one two three four", **fields: Any) -> bytes:

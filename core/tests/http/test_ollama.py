@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import msgspec
 import pytest
-from swarmgate.chat import Delta, Embeddings, EmbedRequest, GenerateRequest, Token, TokenizeRequest
+from frail_backends import Mortal, Slow
+from swarmgate.chat import Embeddings, EmbedRequest, Token, TokenizeRequest
 from swarmgate.echo import EchoBackend, EchoOptions
-from swarmgate.errors import EngineError
 from swarmgate.http.app import application
 from swarmgate.http.door import Door
 from visitor import Visitor
@@ -18,29 +17,6 @@ pytestmark = pytest.mark.anyio
 MakeDoor = Callable[..., Door]
 RESUMED = 'gateway_resumes_total{result="resumed",trigger="crash"} 1.0'
 HI = [{"role": "user", "content": "one two three four"}]
-
-
-class Mortal(EchoBackend):
-    """Dies once, after its second word; then, or if it *tells* no tokens, nobody can go on."""
-
-    def __init__(self, *, tells: bool = True) -> None:
-        super().__init__()
-        self.tells = tells
-        self.lives = 1
-
-    @asynccontextmanager
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
-        async def deltas(said: AsyncIterator[Delta]) -> AsyncGenerator[Delta]:
-            words = 0
-            async for delta in said:
-                yield delta if self.tells else Delta(text=delta.text)
-                words += bool(delta.text)
-                if self.lives and words == 2:
-                    self.lives -= 1
-                    raise EngineError("it died")
-
-        async with super().generate(request) as said, aclosing(deltas(said)) as mortal:
-            yield mortal
 
 
 class Around(EchoBackend):
@@ -187,20 +163,6 @@ async def test_a_stream_that_fails_says_so(make_door: MakeDoor) -> None:
     assert (visitor.status, first["response"]) == (200, "one ")
     assert last.keys() == {"error"}
     assert "it died" in last["error"]
-
-
-class Slow(EchoBackend):
-    """Says nothing until it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.speaks = anyio.Event()
-
-    @asynccontextmanager
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[AsyncIterator[Delta]]:
-        await self.speaks.wait()
-        async with super().generate(request) as deltas:
-            yield deltas
 
 
 async def test_a_silent_stream_gets_white_space(make_door: MakeDoor) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmgate.cli.output import FAILED, expected_errors, print_json
+from swarmgate.cli.output import FAILED, expected_errors, print_json, printable
 from swarmgate.cli.reading import config_option, forget_token, json_option, swarm_options
 from swarmgate.cli.verbs import examples
 
@@ -148,10 +148,10 @@ def _print(section: Section) -> None:
 
 def _print_finding(finding: Finding) -> None:
     subject = f"{finding.about}: " if finding.about else ""
-    click.echo(_plain(f"  {_WORDS[finding.level]} {subject}{finding.what}{_code(finding)}"))
+    click.echo(printable(f"  {_WORDS[finding.level]} {subject}{finding.what}{_code(finding)}"))
     if finding.remedy:
         for line in finding.remedy.splitlines():
-            click.echo(_plain(f"{_INDENT} -> {line}"))
+            click.echo(printable(f"{_INDENT} -> {line}"))
 
 
 def _code(finding: Finding) -> str:
@@ -164,8 +164,3 @@ def _verdict(report: Report) -> str:
     if not faults:
         return f"nothing is wrong{noted}"
     return f"{faults} {'fault' if faults == 1 else 'faults'}{noted}"
-
-
-def _plain(text: str) -> str:
-    """Return *text*, which may be other members' words, without what a terminal would obey."""
-    return "".join(each if each.isprintable() else "?" for each in text)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from swarmgate.cli.output import expected_errors, print_json, print_table
+from swarmgate.cli.output import expected_errors, print_json, print_table, printable
 from swarmgate.cli.reading import config_option, json_option, settings_of
 from swarmgate.cli.running import ask, reason_of
 from swarmgate.cli.verbs import examples
@@ -139,7 +139,7 @@ def _row(model: ListedModel) -> tuple[str, ...]:
         readable(model.size) if model.size else "",
         model.quantization,
     )
-    return tuple("".join(each if each.isprintable() else "?" for each in cell) or _UNKNOWN for cell in cells)
+    return tuple(printable(cell) or _UNKNOWN for cell in cells)
 
 
 def folder_of(settings: Settings) -> Path:

@@ -8,34 +8,23 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from libp2p_nodes import contact, sidecars, until
-from swarmgate.api import GATEWAY, NodeId, Unreachable
+from libp2p_nodes import far_apart, until
+from swarmgate.api import NodeId, Unreachable
 from swarmgate.testing import a_swarm
-from swarmgate.testing.streams import an_echo, converse
+from swarmgate.testing.streams import converse
 from swarmgate_transport_libp2p.child import holes, punching
 from swarmgate_transport_libp2p.child.punching import Punching
-from swarmgate_transport_libp2p.transport import P2pTransport
 
 pytestmark = pytest.mark.swarm
-#: Where nobody is: what a node behind a NAT has to tell.
-NOWHERE = "/ip4/127.0.0.1/tcp/1"
 
 
 @pytest.mark.anyio
 async def test_a_relayed_way_becomes_direct(tmp_path: Path) -> None:
     """Two that tell nobody a good address dial each other where the relay sees them; the path stays the same."""
-    middle, *ends = a_swarm("owner", "node", "worker")
-    async with (
-        sidecars(tmp_path, middle, relay=True) as (relay,),
-        sidecars(tmp_path, *ends, announce_maddrs=[NOWHERE]) as (one, other),
-        an_echo() as echo,
-    ):
-        await contact(relay, one, other)
-        here, there = P2pTransport(one), P2pTransport(other)
-        async with there.expose(GATEWAY, echo) as (address,), here.reach(address) as endpoint:
-            await until(lambda: here.ways()[0].kind == "relayed")
-            await until(lambda: here.ways()[0].kind == "direct")
-            assert await converse(endpoint, b"hello") == b"hello"
+    async with far_apart(tmp_path) as (_, _, here, _, endpoint):
+        await until(lambda: here.ways()[0].kind == "relayed")
+        await until(lambda: here.ways()[0].kind == "direct")
+        assert await converse(endpoint, b"hello") == b"hello"
 
 
 class End:

@@ -15,6 +15,7 @@ import anthropic
 from anthropic import Anthropic
 from anthropic.types import ErrorResponse, Message, MessageTokensCount, ModelInfo, RawMessageStreamEvent
 from pydantic import TypeAdapter
+from scenes import play
 
 URL, MODEL, _, LOCKED_URL, KEY = sys.argv[1:]
 CLIENT = Anthropic(base_url=URL, api_key="any", max_retries=0)
@@ -211,7 +212,6 @@ def with_key() -> Any:
 
 def main() -> None:
     """Do everything; what raises is told, not hidden."""
-    told: dict[str, Any] = {}
     scenes = (
         message,
         stream,
@@ -226,12 +226,7 @@ def main() -> None:
         errors,
         with_key,
     )
-    for scene in scenes:
-        try:
-            told[scene.__name__] = scene()
-        except Exception as error:  # noqa: BLE001 - the test shows it
-            told[scene.__name__] = {"raised": repr(error)}
-    sys.stdout.write("\n" + json.dumps(told, default=str) + "\n")
+    play(scenes, default=str)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ python langchain_client.py BASE_URL CHAT_MODEL EMBEDDING_MODEL
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, SecretStr
+from scenes import play
 
 URL, MODEL, EMBEDDER = sys.argv[1:]
 KEY = SecretStr("none needed")
@@ -89,13 +89,7 @@ def embeddings() -> Any:
 
 def main() -> None:
     """Do everything; what raises is told, not hidden."""
-    told: dict[str, Any] = {}
-    for scene in (invoke, stream, batch, bind_tools, with_structured_output, embeddings):
-        try:
-            told[scene.__name__] = scene()
-        except Exception as error:  # noqa: BLE001 - the test shows it
-            told[scene.__name__] = {"raised": repr(error)}
-    sys.stdout.write(json.dumps(told, default=str) + "\n")
+    play((invoke, stream, batch, bind_tools, with_structured_output, embeddings), default=str)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ python litellm_client.py BASE_URL CHAT_MODEL EMBEDDING_MODEL
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 import litellm
+from scenes import play
 
 URL, MODEL, EMBEDDER = sys.argv[1:]
 REACH: dict[str, Any] = {"api_base": URL, "api_key": "none needed", "max_retries": 0}
@@ -85,13 +85,7 @@ def errors() -> Any:
 
 def main() -> None:
     """Do everything; what raises is told, not hidden."""
-    told: dict[str, Any] = {}
-    for scene in (chat, stream, forced_call, json_schema, embeddings, errors):
-        try:
-            told[scene.__name__] = scene()
-        except Exception as error:  # noqa: BLE001 - the test shows it
-            told[scene.__name__] = {"raised": repr(error)}
-    sys.stdout.write("\n" + json.dumps(told, default=str) + "\n")
+    play((chat, stream, forced_call, json_schema, embeddings, errors), default=str)
 
 
 if __name__ == "__main__":

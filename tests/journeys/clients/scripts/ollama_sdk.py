@@ -7,11 +7,11 @@ The client holds all that comes to its own types.
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 from ollama import Client, ResponseError
+from scenes import play
 
 URL, MODEL, EMBEDDER, LOCKED_URL, KEY = sys.argv[1:]
 CLIENT = Client(host=URL)
@@ -144,7 +144,6 @@ def with_key() -> Any:
 
 def main() -> None:
     """Do everything; what raises is told, not hidden."""
-    told: dict[str, Any] = {}
     scenes = (
         chat,
         stream,
@@ -158,12 +157,7 @@ def main() -> None:
         errors,
         with_key,
     )
-    for scene in scenes:
-        try:
-            told[scene.__name__] = scene()
-        except Exception as error:  # noqa: BLE001 - the test shows it
-            told[scene.__name__] = {"raised": repr(error)}
-    sys.stdout.write("\n" + json.dumps(told, default=str) + "\n")
+    play(scenes, default=str)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ python openai_sdk.py BASE_URL CHAT_MODEL EMBEDDING_MODEL [URL_THAT_WANTS_A_KEY K
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from typing import Any
 
 import openai
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
+from scenes import play
 
 URL, MODEL, EMBEDDER, *LOCKED = sys.argv[1:]
 QUESTION: list[Any] = [
@@ -267,13 +267,7 @@ def main() -> None:
         forced_call, forced_call_streamed, call_and_result, json_object, json_schema, parts_and_developer, completion,
         completion_stream, embeddings, models, headers, at_once, errors,
     ]  # fmt: skip
-    told: dict[str, Any] = {"version": openai.__version__}
-    for scene in scenes:
-        try:
-            told[scene.__name__] = scene()
-        except Exception as error:  # noqa: BLE001 - the test shows it
-            told[scene.__name__] = {"raised": repr(error)}
-    sys.stdout.write(json.dumps(told) + "\n")
+    play(scenes, version=openai.__version__)
 
 
 if __name__ == "__main__":

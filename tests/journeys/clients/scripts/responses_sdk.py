@@ -17,6 +17,7 @@ import openai
 from openai import AsyncOpenAI, OpenAI, pydantic_function_tool
 from openai.types.responses import Response, ResponseItemList, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
+from scenes import play
 
 URL, MODEL = sys.argv[1:3]
 ASKED: dict[str, Any] = {
@@ -242,13 +243,7 @@ def main() -> None:
         whole, stream, helper, parsed, parsed_call, call, call_streamed, conversation, cut_off, logprobs, at_once,
         left_early, strict, errors,
     ]  # fmt: skip
-    seen: dict[str, Any] = {"version": openai.__version__}
-    for scene in scenes:
-        try:
-            seen[scene.__name__] = scene()
-        except Exception as error:  # noqa: BLE001 - the test shows it
-            seen[scene.__name__] = {"raised": repr(error)}
-    sys.stdout.write(json.dumps(seen) + "\n")
+    play(scenes, version=openai.__version__)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,14 @@ function Commands() {
           <Command what="how to keep the token" text={means === "docker" ? KEEP : FILE} />
         </li>
         <li>
-          Start it. It shows up here within seconds.
+          Start it. It shows up here within seconds
+          {role === "node" && (
+            <>
+              {" "}
+              if this gateway, too, was started with <code>--federated</code>
+            </>
+          )}
+          .
           <Command what="how to start it" text={START[means][role]} />
         </li>
       </ol>

@@ -92,7 +92,8 @@ class LlamaCppRpcOptions(Options, frozen=True):
     """The options of ``use = "llama_cpp_rpc"``."""
 
     #: Address and port for those who borrow; port 0 takes a free one.  There is neither encryption nor a password,
-    #: so nobody but this machine is let in unless you say so: 0.0.0.0 lets everybody in.
+    #: so nobody but this machine is let in unless you say so: 0.0.0.0 lets everybody in.  In a swarm, which finds the
+    #: worker wherever it is, the default gives way to a free port where it is taken.
     listen: Annotated[str, Meta(pattern=_LISTEN, examples=["127.0.0.1:50052"])] = DEFAULT_LISTEN
     #: Most memory to lend, over all devices, in megabytes (1,048,576 bytes); unset: all that is free.
     memory_mb: Annotated[int, Meta(ge=1)] | None = None

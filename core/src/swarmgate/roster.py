@@ -80,8 +80,8 @@ class Swarm(Word, frozen=True):
 
     *node* is the gateway itself, which has been up for *seconds*; *memory_bytes* is how much its machine has, *cores*
     how many processors, each 0 if that is not known.  *authority* is the id of the swarm it is in, empty if it is in
-    none, and *federated* says whether it looks at other gateways that are offered.  *members* are the workers, *gateways* the other gateways that
-    are offered.  *healths* says of each backend, by its name, how it does.
+    none, and *federated* says whether it looks at other gateways that are offered.  *members* are the workers,
+    *gateways* the other gateways that are offered.  *healths* says of each backend, by its name, how it does.
     """
 
     node: Node = Node(id=NodeId(""), name="")

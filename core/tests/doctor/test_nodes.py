@@ -123,7 +123,8 @@ async def test_a_swarm_in_which_nobody_is_looked_for_is_worth_a_word(
     shed, unsought = await made(case, patient)
     assert told([shed, unsought]) == [("fine", ""), ("note", "nodes.unsought")]
     assert "static is all that is configured" in unsought.what
-    assert told(await made(make_case(static, mdns, running=running(workers=[SHED]), p2p=True), patient)) == [("fine", "")]
+    both = make_case(static, mdns, running=running(workers=[SHED]), p2p=True)
+    assert told(await made(both, patient)) == [("fine", "")]
     assert told(await made(make_case(static, running=running(workers=[SHED])), patient)) == [("fine", "")]
 
 

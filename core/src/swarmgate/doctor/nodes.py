@@ -44,8 +44,8 @@ ALONE = Ailment(
     code="nodes.alone",
     meaning="This machine is in a swarm, or has a list of others, and nobody was found.",
     remedy="Is the token the same on both sides (`gateway token read` shows the swarm's id)?  On a LAN, does multicast"
-    " pass (see `multicast`)?  Across networks, does one of them know an address of the other (`bootstrap_peers`)?  Gateways"
-    " see only each other, and only those that are started with `--federated`.",
+    " pass (see `multicast`)?  Across networks, does one of them know an address of the other (`bootstrap_peers`)?"
+    "  Gateways see only each other, and only those that are started with `--federated`.",
 )
 UNSOUGHT = Ailment(
     code="nodes.unsought",

@@ -35,7 +35,8 @@ def told(*placed: Placed, health: Health | None = None, members: tuple[Member, .
 def test_a_split_model_is_told_place_by_place() -> None:
     """Layers count from zero with both ends in, sizes are numbers of bytes, and the worker's memory is as planned."""
     found = told(Placed(backend="b", model="m", placement="split", plan=SPLIT, state="loaded"))
-    assert found["gateway"] == {"name": "home", "id": "n1", "version": "1.2.3", "uptime_seconds": 12.3, "federated": False}
+    us = {"name": "home", "id": "n1", "version": "1.2.3", "uptime_seconds": 12.3, "federated": False}
+    assert found["gateway"] == us
     (model,) = found["models"]
     places = model.pop("places")
     assert model == {

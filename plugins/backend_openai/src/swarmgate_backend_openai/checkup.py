@@ -1,10 +1,9 @@
-"""What ``gateway doctor`` asks of the servers that are listed: whether each answers, takes the key, and serves a model."""
+"""What ``gateway doctor`` asks of servers that are listed: whether each answers, takes the key, and has a model."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -32,14 +31,14 @@ _MOST_NAMED = 5
 
 NOT_REACHED = Ailment(
     code="servers.not_reached",
-    meaning="A gateway or other server that is listed (`--node`, `GATEWAY_NODES`, `use = \"openai\"`) does not answer.",
-    remedy="Is it running?  Does it listen where this machine can reach it (`--listen 0.0.0.0:8080`, not only on its own"
-    " 127.0.0.1), and does its firewall let this machine in?  Is the URL right: host, port, `http` or `https`?",
+    meaning='A gateway or other server that is listed (`--node`, `GATEWAY_NODES`, `use = "openai"`) does not answer.',
+    remedy="Is it running?  Does it listen where this machine can reach it (`--listen 0.0.0.0:8080`, not only on its"
+    " own 127.0.0.1), and does its firewall let this machine in?  Is the URL right: host, port, `http` or `https`?",
 )
 REFUSED = Ailment(
     code="servers.refused",
-    meaning="A server that is listed answers, but not with a list of models: it wants another API key, or does not speak"
-    " OpenAI's API at this URL.",
+    meaning="A server that is listed answers, but not with a list of models: it wants another API key, or does not"
+    " speak OpenAI's API at this URL.",
     remedy="The finding has what it said.  A key goes into `api_key_file` of the backend (`peer_api_key_file` for"
     " `--node`); the URL leads to where `/v1/models` is.",
 )
@@ -88,23 +87,22 @@ async def seen(options: OpenAIOptions, node: Node) -> Finding:
     who, liveness = name_of(base), Liveness(silence=None, clock=time.monotonic)
     began = time.monotonic()
     try:
-        async with open_client(base, who, key=key, connect_seconds=options.connect_seconds, liveness=liveness) as client:
+        opened = open_client(base, who, key=key, connect_seconds=options.connect_seconds, liveness=liveness)
+        async with opened as client:
             body = await client.get("/v1/models", current_passage().onward(node.id), seconds=options.look_seconds)
         listing = read_listing(body)
     except (Unreachable, Hung) as error:
         return NOT_REACHED.found(str(error), about=about)
     except SwarmgateError as error:
         return REFUSED.found(str(error), about=about)
-    told = partial(Finding, about=about)
     if listing.gateway is not None and listing.gateway.id == node.id:
         return ITSELF.found("is this gateway itself", about=about)
     choosing = Choosing(me=node.id, node=options.name or who, wanted=wanted(options.models), slots=options.slots)
     found, why = cards(listing, choosing)
     if why or not found:
         return NO_MODEL.noted(why or "serves no model", about=about)
-    names = [card.name for card in found]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    names = ", ".join(card.name for card in found[:_MOST_NAMED])
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     kind = f"the gateway {listing.gateway.name!r}" if listing.gateway is not None and listing.gateway.name else "it"
-    return told(
-        what=f"{kind} answers after {(time.monotonic() - began) * 1000:.0f} ms, with {', '.join(names[:_MOST_NAMED])}{more}"
-    )
+    after = f"{(time.monotonic() - began) * 1000:.0f} ms"
+    return Finding(what=f"{kind} answers after {after}, with {names}{more}", about=about)

@@ -13,3 +13,23 @@ def test_columns_are_aligned() -> None:
     """The last one is as wide as it likes, and nothing stands behind it."""
     assert table_lines([("a", "b", ""), ("long", "", "c")]) == ["a     b", "long     c"]
     assert table_lines([]) == []
+
+
+def test_the_last_column_is_broken_to_the_width_of_a_terminal() -> None:
+    """Beside the others while there is room; else below its row, so that a reason is read on any terminal."""
+    rows = [("name", "why not"), ("shed", "nothing answers there: is the machine on, is it the right address")]
+    assert table_lines(rows, 32) == [
+        "name  why not",
+        "shed  nothing answers there: is",
+        "      the machine on, is it the",
+        "      right address",
+    ]
+    long = [("a-name-of-thirty-two-characters-", "why not"), ("shed", "nothing answers there"), ("attic", "")]
+    assert table_lines(long, 40) == [
+        "a-name-of-thirty-two-characters-",
+        "      why not",
+        "shed",
+        "      nothing answers there",
+        "attic",
+    ]
+    assert table_lines(rows, 200) == table_lines(rows)

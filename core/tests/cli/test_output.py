@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from swarmgate.cli.output import printable, table_lines
+import sys
+
+import pytest
+from swarmgate.cli.output import print_hanging, printable, table_lines
 
 
 def test_nothing_is_left_that_a_terminal_would_obey() -> None:
@@ -33,3 +36,15 @@ def test_the_last_column_is_broken_to_the_width_of_a_terminal() -> None:
         "attic",
     ]
     assert table_lines(rows, 200) == table_lines(rows)
+
+
+def test_what_hangs_is_broken_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who reads it by a program finds a sentence in one line."""
+    print_hanging("  ok    ", "one two three four five six", 8)
+    assert capsys.readouterr().out == "  ok    one two three four five six\n"
+    monkeypatch.setenv("COLUMNS", "32")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_hanging("  ok    ", "one two three four five six", 8)
+    assert capsys.readouterr().out == "  ok    one two three four five\n        six\n"

@@ -54,6 +54,15 @@ def table_lines(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
     return lines
 
 
+def print_hanging(head: str, text: str, indent: int) -> None:
+    """Print *text* behind *head*; on a terminal, what goes over its edge is continued *indent* characters in."""
+    lines = [text]
+    if sys.stdout.isatty():
+        lines = _broken(text, shutil.get_terminal_size().columns - indent)
+    for begin, line in zip((head, *(" " * indent for _ in lines[1:])), lines, strict=True):
+        click.echo(printable(begin + line))
+
+
 def _broken(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, max(width, _NARROWEST), break_on_hyphens=False) or [text]
 

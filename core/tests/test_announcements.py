@@ -97,6 +97,10 @@ def test_what_is_served_has_all_a_user_needs() -> None:
     """The models, the base URL and the line to paste stand together."""
     text = str(Serving(_URL, (ModelCard(name="a"), ModelCard(name="b")), keys=False))
     assert "serving a, b" in text
+    assert f"in a browser: {_URL}/" in text
+    nothing = str(Serving(_URL, (), keys=False))
+    assert "serving no model yet" in nothing
+    assert "curl" not in nothing
     assert f"OPENAI_BASE_URL={_URL}/v1" in text
     assert "  curl " in text
 

@@ -80,8 +80,11 @@ class Serving:
         return " ".join(words)
 
     def __str__(self) -> str:
-        names = ", ".join(card.name for card in self.cards) or "no model"
-        return f"serving {names}\n\n  OPENAI_BASE_URL={self.base_url}\n\n  {self.curl}\n"
+        at = f"  OPENAI_BASE_URL={self.base_url}\n\n"
+        page = f"  in a browser: {self.url}/\n"
+        if not self.cards:
+            return f"serving no model yet; `gateway status` says who is known, and why not\n\n{at}{page}"
+        return f"serving {', '.join(card.name for card in self.cards)}\n\n{at}  {self.curl}\n\n{page}"
 
 
 @dataclass(frozen=True, slots=True)

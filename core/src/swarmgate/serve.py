@@ -234,8 +234,8 @@ async def _introduce(assembly: Assembly, url: str, keys: bool, announce: Announc
 
 def _joined(assembly: Assembly, ticket: Token | Invite) -> Joined:
     blueprint = assembly.blueprint
-    show = "" if blueprint.settings.token else "gateway token show"
-    if show and blueprint.origins.get("state_dir", DEFAULT) != DEFAULT:
+    show, said = "" if blueprint.settings.token else "gateway token show", blueprint.origins.get("state_dir", DEFAULT)
+    if show and said != DEFAULT and not said.startswith("gateway.toml:"):  # which is found again where this was typed
         show += f" --state-dir {shlex.quote(str(blueprint.settings.state_path()))}"
     return Joined(facts_of(ticket), assembly.node.id, show, federated=blueprint.settings.federated)
 

@@ -117,7 +117,7 @@ def nodes_rows(swarm: SwarmDocument) -> Iterator[tuple[str, ...]]:
     for node in swarm.nodes:
         if node.name not in ours | offered:
             about = node.reason or ", ".join(node.models)
-            yield node.name, "server", said(node.state), "configuration", _UNKNOWN, _UNKNOWN, about
+            yield node.node or node.name, "server", said(node.state), "configuration", _UNKNOWN, _UNKNOWN, about
     for worker in swarm.workers:
         yield _row(worker, "worker", worker.state, worker.reason or _lent(worker))
 

@@ -113,7 +113,7 @@ export function Chat({ swarm }: { swarm: Swarm }) {
             {turn.role === "user" ? (
               <p class="text said">{turn.text}</p>
             ) : (
-              <Prose text={turn.text} end={stop && index === turns.length - 1 && <span class="caret" aria-hidden="true" />} />
+              <Prose text={turn.text} writing={stop !== null && index === turns.length - 1} />
             )}
             {(turn.by || turn.stopped) && (
               <p class="by note">

@@ -83,14 +83,14 @@ function inline(text: string): ComponentChildren[] {
   return parts;
 }
 
-export function Prose({ text, end }: { text: string; end: ComponentChildren }) {
+/** `writing` says that more is to come: a caret stands at its end. */
+export function Prose({ text, writing }: { text: string; writing: boolean }) {
   const blocks = useMemo(() => blocksOf(text), [text]);
   return (
-    <div class="text">
+    <div class={writing ? "text writing" : "text"}>
       {blocks.map((block, index) => (
         <Shown key={index} block={block} />
       ))}
-      {end}
     </div>
   );
 }

@@ -36,6 +36,7 @@ def test_the_last_column_is_broken_to_the_width_of_a_terminal() -> None:
         "attic",
     ]
     assert table_lines(rows, 200) == table_lines(rows)
+    assert table_lines([("id", "error"), ("1", "-"), ("2", "")], 7) == ["id", "1", "2"]
 
 
 def test_what_hangs_is_broken_on_a_terminal_alone(

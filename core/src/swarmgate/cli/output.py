@@ -20,6 +20,7 @@ _GAP = "  "
 #: A column is not broken into less than so many characters.
 _NARROWEST = 24
 _BELOW = " " * 6
+_NOTHING = ("", "-")
 
 
 def print_json(facts: object) -> None:
@@ -37,14 +38,18 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 def table_lines(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
     """Return the same, line by line; with a *width*, the last column is broken to keep within so many characters.
 
-    Where next to the others there is too little room for it, what does not fit stands below its row.
+    Where next to the others there is too little room for it, what does not fit stands below its row; if it says nothing
+    at all, it is left out.
     """
+    if width and len(rows) > 1 and all(row[-1] in _NOTHING for row in rows[1:]):
+        whole = table_lines(rows)
+        return whole if max(map(len, whole)) <= width else table_lines([row[:-1] for row in rows])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     before = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
     lines: list[str] = []
     for row in rows:
         line = _GAP.join(cell.ljust(each) for cell, each in zip(row, widths, strict=True)).rstrip()
-        if not width or len(line) <= width or not row[-1]:
+        if not width or len(line) <= width or row[-1] in _NOTHING:
             lines.append(line)
         elif width - before >= _NARROWEST:
             first, *more = _broken(row[-1], width - before)

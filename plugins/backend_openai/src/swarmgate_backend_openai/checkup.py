@@ -21,11 +21,6 @@ from swarmgate.api import (
 )
 
 from swarmgate_backend_openai import OpenAIOptions
-from swarmgate_backend_openai.address import base_of, name_of
-from swarmgate_backend_openai.backend import read_key
-from swarmgate_backend_openai.client import open_client
-from swarmgate_backend_openai.listing import Choosing, cards, read_listing, wanted
-from swarmgate_backend_openai.liveness import Liveness
 
 _MOST_NAMED = 5
 
@@ -78,6 +73,12 @@ SERVERS = Check(
 
 async def seen(options: OpenAIOptions, node: Node) -> Finding:
     """Return what is to be said of the server of *options* to *node*, after one look at it."""
+    from swarmgate_backend_openai.address import base_of, name_of
+    from swarmgate_backend_openai.backend import read_key
+    from swarmgate_backend_openai.client import open_client
+    from swarmgate_backend_openai.listing import Choosing, cards, read_listing, wanted
+    from swarmgate_backend_openai.liveness import Liveness
+
     about = options.url
     try:
         base = base_of(options.url)

@@ -122,7 +122,8 @@ def talk(browser: Browser, url: str) -> None:
     message.fill("long " * 5000)
     message.press("Enter")
     refused = answer.last.get_by_role("alert").inner_text()
-    message.fill("line " * 300)
+    send.wait_for()  # until then nothing else can be sent
+    message.fill("line " * 900)
     message.press("Enter")
     answer.last.get_by_text("line").first.wait_for()
     page.wait_for_function("(log) => log.scrollTop > 100", arg=log.element_handle())

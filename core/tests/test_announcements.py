@@ -97,6 +97,10 @@ def test_what_is_served_has_all_a_user_needs() -> None:
     """The models, the base URL and the line to paste stand together."""
     text = str(Serving(_URL, (ModelCard(name="a"), ModelCard(name="b")), keys=False))
     assert "serving a, b" in text
+    assert f"in a browser: {_URL}/" in text
+    nothing = str(Serving(_URL, (), keys=False))
+    assert "serving no model yet" in nothing
+    assert "curl" not in nothing
     assert f"OPENAI_BASE_URL={_URL}/v1" in text
     assert "  curl " in text
 
@@ -112,16 +116,24 @@ def test_warnings_and_the_end() -> None:
 def test_joining_is_told_by_commands_that_have_no_secret() -> None:
     """Where the token is kept here, the first writes it into a file; one that was given is in a file already."""
     token = Token(bytes(32))
-    joined = Joined(facts_of(token), "12D3KooWme", "gateway token show --state-dir s")
+    joined = Joined(facts_of(token), "12D3KooWme", "gateway token show --state-dir s", federated=True)
     assert joined.commands[0] == "gateway token show --state-dir s > swarm.token"
     assert [command.partition(" --token-file")[0] for command in joined.commands[1:]] == [
         "gateway worker llama-cpp-rpc",
         "gateway run --federated",
     ]
     assert all(f"  {command}\n" in str(joined) for command in joined.commands)
-    given = Joined(facts_of(token), "12D3KooWme")
+    given = Joined(facts_of(token), "12D3KooWme", federated=True)
     assert given.commands == joined.commands[1:]
     assert token.text not in str(joined) + repr(joined)
+
+
+def test_who_is_not_federated_promises_no_other_gateways() -> None:
+    """Neither would see the other: that command is left out, and what is missing is said."""
+    joined = Joined(facts_of(Token(bytes(32))), "12D3KooWme")
+    assert [command.partition(" --token-file")[0] for command in joined.commands] == ["gateway worker llama-cpp-rpc"]
+    assert "if this one is started with --federated" in str(joined)
+    assert "--federated" not in str(Joined(joined.facts, "12D3KooWme", federated=True)).rpartition("\n  `")[2]
 
 
 def test_who_was_invited_lets_nobody_else_in() -> None:

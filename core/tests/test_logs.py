@@ -139,3 +139,14 @@ def test_nobody_fails_because_the_log_is_closed() -> None:
     configure("json", stream=(out := io.StringIO()))
     out.close()
     structlog.get_logger("swarmgate.crew").error("crew.mustered")
+
+
+def test_a_terminal_has_colours_unless_they_are_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR leaves no escape in a line."""
+    said: list[bool] = []
+    for wish in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", wish)
+        configure("console", stream=(out := Terminal()))
+        structlog.get_logger("swarmgate.crew").warning("crew.left")
+        said.append("\x1b" in out.getvalue())
+    assert said == [True, False]

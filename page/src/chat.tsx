@@ -3,6 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Swarm } from "./documents";
 import { ask, eventsOf } from "./gateway";
+import { Copy } from "./parts";
+import { Prose } from "./prose";
 import { answeredBy } from "./seen";
 import { counted, rate, short, span } from "./words";
 
@@ -12,6 +14,7 @@ interface Turn {
   thoughts?: string;
   by?: string;
   fault?: string;
+  stopped?: boolean;
 }
 
 interface Piece {
@@ -28,6 +31,17 @@ export function modelsOf(swarm: Swarm): string[] {
   return [...new Set(names)].sort();
 }
 
+/** What a model is told of a conversation: a question that got no answer is left out, for many want both in turn. */
+function told(turns: Turn[]): Turn[] {
+  return turns.filter((turn, index) => {
+    const answer = turn.role === "user" ? turns[index + 1] : turn;
+    return answer !== undefined && answer.text !== "" && !answer.fault;
+  });
+}
+
+/** Within so many pixels of its end a conversation is followed; whoever has scrolled up reads on in peace. */
+const NEAR_THE_END = 48;
+
 export function Chat({ swarm }: { swarm: Swarm }) {
   const models = modelsOf(swarm);
   const [wanted, setWanted] = useState("");
@@ -35,39 +49,58 @@ export function Chat({ swarm }: { swarm: Swarm }) {
   const [draft, setDraft] = useState("");
   const [stop, setStop] = useState<AbortController | null>(null);
   const log = useRef<HTMLDivElement>(null);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const follows = useRef(true);
   const model = models.includes(wanted) ? wanted : (models[0] ?? "");
 
   useEffect(() => {
-    if (log.current) log.current.scrollTop = log.current.scrollHeight;
+    if (log.current && follows.current) log.current.scrollTop = log.current.scrollHeight;
   }, [turns]);
 
   const amend = (change: (last: Turn) => Turn) =>
     setTurns((held) => [...held.slice(0, -1), change(held[held.length - 1] as Turn)]);
 
+  const clear = () => {
+    setTurns([]);
+    field.current?.focus(); // the button can be pressed no more
+  };
   const send = async () => {
     const text = draft.trim();
     if (!text || !model || stop) return;
     const leave = new AbortController();
-    const asked: Turn[] = [...turns.filter((turn) => !turn.fault && turn.text), { role: "user", text }];
+    const question: Turn = { role: "user", text };
+    follows.current = true;
     setStop(leave);
     setDraft("");
-    setTurns([...asked, { role: "assistant", text: "" }]);
+    setTurns([...turns, question, { role: "assistant", text: "" }]);
     try {
-      await answer(model, asked, leave.signal, amend, (worker) => answeredBy(worker, swarm));
+      await answer(model, [...told(turns), question], leave.signal, amend, (worker) => answeredBy(worker, swarm));
     } catch (error) {
       const left = leave.signal.aborted;
-      amend((last) => (left ? { ...last, by: `${last.by ?? ""} · stopped` } : { ...last, fault: (error as Error).message }));
+      amend((last) => (left ? { ...last, stopped: true } : { ...last, fault: (error as Error).message }));
     } finally {
       setStop(null);
     }
   };
 
-  if (models.length === 0) {
+  if (models.length === 0 && turns.length === 0) {
     return <p class="empty">No model is ready. When one is, you can talk to it here.</p>;
   }
+  const followed = ({ currentTarget: { scrollHeight, scrollTop, clientHeight } }: { currentTarget: HTMLElement }) => {
+    follows.current = scrollHeight - scrollTop - clientHeight < NEAR_THE_END;
+  };
   return (
     <div class="chat panel">
-      <div class="log" ref={log} role="log" aria-label="Conversation" aria-live="polite" tabIndex={0}>
+      <div
+        class="log"
+        ref={log}
+        role="log"
+        aria-label="Conversation"
+        aria-live="polite"
+        aria-busy={stop !== null}
+        tabIndex={0}
+        onScroll={followed}
+      >
         {turns.length === 0 && <p class="note">Ask {short(model)} something. Nothing of it is kept when you leave the page.</p>}
         {turns.map((turn, index) => (
           <article key={index} class={`turn ${turn.role}`} aria-label={turn.role === "user" ? "You" : "Answer"}>
@@ -77,11 +110,17 @@ export function Chat({ swarm }: { swarm: Swarm }) {
                 <p>{turn.thoughts}</p>
               </details>
             )}
-            <p class="text">
-              {turn.text}
-              {stop && index === turns.length - 1 && <span class="caret" aria-hidden="true" />}
-            </p>
-            {turn.by && <p class="by note">{turn.by}</p>}
+            {turn.role === "user" ? (
+              <p class="text said">{turn.text}</p>
+            ) : (
+              <Prose text={turn.text} writing={stop !== null && index === turns.length - 1} />
+            )}
+            {(turn.by || turn.stopped) && (
+              <p class="by note">
+                <span>{[turn.by, turn.stopped && "stopped"].filter(Boolean).join(" · ")}</span>
+                {turn.text && !(stop && index === turns.length - 1) && <Copy text={turn.text} what="the answer" />}
+              </p>
+            )}
             {turn.fault && (
               <p class="why" role="alert">
                 {turn.fault}
@@ -107,6 +146,7 @@ export function Chat({ swarm }: { swarm: Swarm }) {
         <label class="draft">
           <span class="unseen">Message</span>
           <textarea
+            ref={field}
             rows={2}
             value={draft}
             placeholder="Message"
@@ -121,15 +161,21 @@ export function Chat({ swarm }: { swarm: Swarm }) {
         </label>
         <span class="acts">
           {stop ? (
-            <button type="button" onClick={() => stop.abort()}>
+            <button
+              type="button"
+              onClick={() => {
+                stop.abort();
+                field.current?.focus(); // the button goes
+              }}
+            >
               Stop
             </button>
           ) : (
-            <button type="submit" disabled={!draft.trim()}>
+            <button type="submit" disabled={!draft.trim() || !model}>
               Send
             </button>
           )}
-          <button type="button" class="quiet" disabled={turns.length === 0 || stop !== null} onClick={() => setTurns([])}>
+          <button type="button" class="quiet" disabled={turns.length === 0 || stop !== null} onClick={clear}>
             Clear
           </button>
         </span>

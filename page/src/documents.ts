@@ -89,8 +89,21 @@ export interface Asked {
   tokens_per_second?: number;
 }
 
+export interface Gateway {
+  name: string;
+  id: string;
+  version: string;
+  uptime_seconds: number;
+  memory_total_bytes?: number;
+  cores?: number;
+  /** The id of the swarm it is in. */
+  swarm?: string;
+  /** Whether gateways that are offered may answer for it: else it does not look at them, nor do they see it. */
+  federated: boolean;
+}
+
 export interface Swarm {
-  gateway: { name: string; id: string; version: string; uptime_seconds: number; memory_total_bytes?: number; cores?: number };
+  gateway: Gateway;
   models: Model[];
   workers: Member[];
   nodes: Answering[];

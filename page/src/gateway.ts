@@ -23,11 +23,21 @@ export async function ask(path: string, body?: unknown, signal?: AbortSignal): P
   const init: RequestInit = { headers, cache: "no-store" };
   if (signal) init.signal = signal;
   if (body !== undefined) Object.assign(init, { method: "POST", body: JSON.stringify(body) });
-  const answer = await fetch(path, init);
+  const answer = await connected(fetch(path, init));
   if (answer.ok) return answer;
   const told = await answer.text();
   if (answer.status === 401 && !/only this machine/.test(told)) throw new KeyWanted(reasonIn(told, answer));
   throw new Error(reasonIn(told, answer));
+}
+
+/** What browsers say of a connection that fails is for nobody. */
+async function connected<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof TypeError) throw new Error("the connection to the gateway is lost; is it running?");
+    throw error;
+  }
 }
 
 function reasonIn(told: string, answer: Response): string {
@@ -52,7 +62,7 @@ export async function* eventsOf(answer: Response): AsyncGenerator<Sent> {
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await connected(reader.read());
       if (done) return;
       rest += decoder.decode(value, { stream: true });
       const blocks = rest.split("\n\n");

@@ -1,23 +1,36 @@
 /** How other machines come into the swarm: the token, and the commands that take it from a file. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { encode } from "uqr";
+import type { Gateway } from "./documents";
 import { ask } from "./gateway";
 import { Command, Copy, Pick, type Choice } from "./parts";
 
-export function Join({ operator, refusal }: { operator: boolean; refusal: string }) {
+export function Join({ operator, refusal, gateway }: { operator: boolean; refusal: string; gateway: Gateway }) {
   return (
     <div class="join">
       <div class="panel">
         <h3>The token</h3>
-        {operator ? <Token /> : <p class="why">{refusal}</p>}
-        <p class="note">
-          Whoever has it is in the swarm and may let others in. For one machine and one role make an invite instead:{" "}
-          <code>gateway token invite --role worker</code>.
-        </p>
+        {!gateway.swarm ? <Outside /> : operator ? <Token /> : <p class="why">{refusal}</p>}
+        {gateway.swarm && (
+          <p class="note">
+            Whoever has it is in the swarm and may let others in. For one machine and one role make an invite instead:{" "}
+            <code>gateway token invite --role worker</code>.
+          </p>
+        )}
       </div>
-      <Commands />
+      <Commands gateway={gateway} />
     </div>
+  );
+}
+
+function Outside() {
+  return (
+    <>
+      <p>This gateway is in no swarm yet: there is no token that others could join by.</p>
+      <p class="note">Start it again with these flags besides its own; then the token is here.</p>
+      <Command what="how to begin a swarm" text="gateway run --p2p --federated" />
+    </>
   );
 }
 
@@ -37,10 +50,18 @@ function Token() {
     setToken("");
     setCode(false);
   };
+  const shown = useRef<HTMLPreElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const before = useRef("");
+  useEffect(() => {
+    // what was pressed is gone: whoever goes by keyboard shall not begin at the top of the page
+    if (before.current !== token) (token ? shown : button).current?.focus();
+    before.current = token;
+  }, [token]);
   if (!token) {
     return (
       <>
-        <button type="button" onClick={() => void show()}>
+        <button type="button" ref={button} onClick={() => void show()}>
           Show the token
         </button>
         {fault && (
@@ -54,7 +75,7 @@ function Token() {
   return (
     <>
       <div class="command">
-        <pre tabIndex={0} aria-label="The token" id="token">
+        <pre tabIndex={0} aria-label="The token" id="token" ref={shown}>
           <code>{token}</code>
         </pre>
         <Copy text={token} what="the token" />
@@ -120,9 +141,10 @@ const START: Record<Means, Record<Role, string>> = {
   },
 };
 
-function Commands() {
+function Commands({ gateway }: { gateway: Gateway }) {
   const [role, setRole] = useState<Role>("worker");
   const [means, setMeans] = useState<Means>("pip");
+  const alone = role === "node" && gateway.swarm !== undefined && !gateway.federated;
   return (
     <div class="panel">
       <h3>On the other machine</h3>
@@ -149,15 +171,14 @@ function Commands() {
           <Command what="how to keep the token" text={means === "docker" ? KEEP : FILE} />
         </li>
         <li>
-          Start it. It shows up here within seconds
-          {role === "node" && (
-            <>
-              {" "}
-              if this gateway, too, was started with <code>--federated</code>
-            </>
-          )}
-          .
+          {alone ? "Start it." : "Start it. It shows up here within seconds."}
           <Command what="how to start it" text={START[means][role]} />
+          {alone && (
+            <p class="why">
+              This gateway was started without <code>--federated</code>: it would neither ask that node nor show it. Start it
+              again with <code>--federated</code> first.
+            </p>
+          )}
         </li>
       </ol>
     </div>

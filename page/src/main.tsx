@@ -1,7 +1,7 @@
 /** The Swarm page. */
 
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Chat } from "./chat";
 import { heldKey, holdKey } from "./gateway";
 import { Join } from "./join";
@@ -34,6 +34,11 @@ function App() {
   const now = useNow();
   const age = live.at ? Math.max((now - live.at) / 1000, 0) : 0;
   const swarm = live.swarm;
+  const wasLocked = useRef(false);
+  useEffect(() => {
+    if (live.link === "live" && wasLocked.current) document.getElementById("main")?.focus({ preventScroll: true });
+    if (live.link === "live" || live.link === "locked") wasLocked.current = live.link === "locked";
+  }, [live.link]);
   useEffect(() => {
     document.title = swarm ? `${swarm.gateway.name} · Swarm` : "Swarm · Swarmgate";
   }, [swarm?.gateway.name]);
@@ -105,7 +110,7 @@ function Views({ live, age }: { live: Live; age: number }) {
         {others.length === 0 && (
           <p class="empty">
             This gateway is alone. <a href="#join">Let another machine join</a>: it lends its memory or answers too, and
-            shows up here by itself.
+            shows up here by itself.{!swarm.gateway.swarm && " First this gateway has to be in a swarm; see there how."}
           </p>
         )}
       </Section>
@@ -124,7 +129,7 @@ function Views({ live, age }: { live: Live; age: number }) {
         <Chat swarm={swarm} />
       </Section>
       <Section id="join" title="Join" note="let another machine in">
-        <Join operator={live.operator} refusal={live.refusal} />
+        <Join operator={live.operator} refusal={live.refusal} gateway={swarm.gateway} />
       </Section>
     </div>
   );
@@ -132,6 +137,8 @@ function Views({ live, age }: { live: Live; age: number }) {
 
 function KeyWanted({ complaint, give }: { complaint: string; give: (key: string) => void }) {
   const [key, setKey] = useState("");
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), [complaint]);
   return (
     <form
       class="panel key"
@@ -145,6 +152,7 @@ function KeyWanted({ complaint, give }: { complaint: string; give: (key: string)
       <label>
         API key
         <input
+          ref={field}
           type="password"
           autocomplete="off"
           required

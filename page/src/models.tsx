@@ -52,7 +52,8 @@ export function Models({ swarm, operator }: { swarm: Swarm; operator: boolean })
 function Card(props: { model: Model; node: Answering | undefined; also: string[]; operator: boolean; gateway: string }) {
   const { model, node } = props;
   const [mark, state] = node?.state === "draining" && model.ready ? (["wait", "draining"] as const) : STATES[model.state];
-  const why = model.ready ? "" : (model.waiting ?? model.reason ?? "");
+  const reason = model.ready ? "" : (model.waiting ?? model.reason ?? "");
+  const why = reason === state ? "" : reason;
   const unloaded = model.state === "unloaded" || model.state === "failed";
   return (
     <li class={`card model ${mark}`} data-model={model.name}>

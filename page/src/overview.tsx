@@ -19,7 +19,7 @@ export function Topology({ rows, swarm }: { rows: Row[]; swarm: Swarm }) {
     <div class="topology" role="img" aria-label={told}>
       <div class="hub client">
         <strong>Clients</strong>
-        <small>OpenAI API</small>
+        <small>OpenAI, Anthropic, Ollama</small>
       </div>
       <svg class="wire" viewBox="0 0 40 8" preserveAspectRatio="none" aria-hidden="true">
         <path d="M0 4H40" class="link good" />
@@ -111,7 +111,7 @@ function Spark({ line, samples }: { line: Line; samples: Sample[] }) {
         {path && points.length > 1 && (
           <path class="area" d={`${path}L${points.at(-1)?.x} ${HEIGHT - 2}L${points[0]?.x} ${HEIGHT - 2}Z`} />
         )}
-        {path && <path class="stroke" d={path} />}
+        {path && <path class="stroke" d={points.length > 1 ? path : `${path}h0`} />}
       </svg>
     </li>
   );

@@ -108,6 +108,7 @@ export function Order(props: { label: string; act: () => Promise<unknown>; ask?:
   const there = useRef(true);
   useEffect(() => () => void (there.current = false), []);
   const run = async () => {
+    if (busy) return;
     if (props.ask && !confirm(props.ask)) return;
     setBusy(true);
     setFault("");
@@ -121,7 +122,7 @@ export function Order(props: { label: string; act: () => Promise<unknown>; ask?:
   };
   return (
     <span class="order">
-      <button type="button" class="quiet" disabled={busy} onClick={() => void run()} aria-label={`${props.label} ${props.what}`}>
+      <button type="button" class="quiet" aria-disabled={busy} onClick={() => void run()} aria-label={`${props.label} ${props.what}`}>
         {busy ? "…" : props.label}
       </button>
       {fault && (

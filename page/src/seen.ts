@@ -68,7 +68,7 @@ function here(swarm: Swarm, own: Answering[]): Row {
     role: "",
     mark: own.length === 0 || ready > 0 ? "good" : "wait",
     state: own.length === 0 ? "a door without models of its own" : ready > 0 ? "ready" : "not ready",
-    why: ready > 0 ? "" : (own.find((node) => node.reason)?.reason ?? ""),
+    why: ready > 0 ? "" : (own.find((node) => node.reason && node.reason !== "loading")?.reason ?? ""),
     found: [],
     version: swarm.gateway.version,
     devices: [],

@@ -27,6 +27,7 @@ export function span(seconds: number): string {
 
 export function milliseconds(seconds: number): string {
   const ms = seconds * 1000;
+  if (ms > 0 && ms < 0.1) return "under 0.1 ms";
   return ms >= 10 ? `${Math.round(ms)} ms` : `${ms.toFixed(1)} ms`;
 }
 

@@ -17,6 +17,7 @@ from swarmgate.swarm.facts import PassFacts
 _FULL = 100
 _TOKEN_FILE = "swarm.token"  # noqa: S105  # the name of a file
 _GIGABYTE = 1_000_000_000
+_ALONE = "other gateways may answer too if this one is started with --federated, and they as well"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,11 @@ class Serving:
         return " ".join(words)
 
     def __str__(self) -> str:
-        names = ", ".join(card.name for card in self.cards) or "no model"
-        return f"serving {names}\n\n  OPENAI_BASE_URL={self.base_url}\n\n  {self.curl}\n"
+        at = f"  OPENAI_BASE_URL={self.base_url}\n\n"
+        page = f"  in a browser: {self.url}/\n"
+        if not self.cards:
+            return f"serving no model yet; `gateway status` says who is known, and why not\n\n{at}{page}"
+        return f"serving {', '.join(card.name for card in self.cards)}\n\n{at}  {self.curl}\n\n{page}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,14 @@ class Lending:
 class Joined:
     """In which swarm this gateway is, and how others come in; the token itself is nowhere in it.
 
-    *show* is the command that prints it here, empty where it was given to this gateway.
+    *show* is the command that prints it here, empty where it was given to this gateway.  Unless it is *federated* it
+    looks at workers only, and other gateways do not see it either.
     """
 
     facts: PassFacts
     node: str
     show: str = ""
+    federated: bool = False
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -140,7 +146,7 @@ class Joined:
         return (
             *([f"{self.show} > {_TOKEN_FILE}"] if self.show else []),
             f"gateway worker llama-cpp-rpc --token-file {_TOKEN_FILE}",
-            f"gateway run --federated --token-file {_TOKEN_FILE}",
+            *([f"gateway run --federated --token-file {_TOKEN_FILE}"] if self.federated else []),
         )
 
     def __str__(self) -> str:
@@ -150,7 +156,8 @@ class Joined:
         here = "write the token's file here, bring it there, and join" if self.show else "join with the token in a file"
         lines = "".join(f"  {command}\n" for command in self.commands)
         single = "`gateway token invite` prints an invite for one machine, which can be revoked"
-        return f"{told}; other machines {here}:\n\n{lines}\n  {single}\n"
+        more = "" if self.federated else f"  {_ALONE}\n"
+        return f"{told}; other machines {here}:\n\n{lines}\n  {single}\n{more}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,8 +281,12 @@ def estimated_tokens(prompt: Prompt) -> int:
             return (letters + len(msgspec.json.encode(tools))) // 4 + 1
 
 
+#: The id of what is asked of nodes only to see whether they answer.
+CANARY = "canary"
+
+
 def least_asked(card: ModelCard) -> GenerateRequest:
     """Return the least that can be asked of the model of *card*: one token, to see whether any comes."""
     hello = Message(role="user", content="Hi")
     prompt = ChatPrompt(messages=(hello,)) if "chat" in card.abilities else TextPrompt("Hi")
-    return GenerateRequest(id="canary", model=card.name, prompt=prompt, max_tokens=1)
+    return GenerateRequest(id=CANARY, model=card.name, prompt=prompt, max_tokens=1)

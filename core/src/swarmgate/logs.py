@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from functools import partial
@@ -88,7 +89,7 @@ def _renderers(log_format: Format, stream: TextIO) -> list[Processor]:
         ]
     # Plain tracebacks: the pretty ones show local variables, and so prompts and keys.
     console = structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(),
+        colors=stream.isatty() and not os.environ.get("NO_COLOR"),  # no-color.org
         exception_formatter=structlog.dev.plain_traceback,
     )
     return [console]

@@ -106,7 +106,7 @@ def by_scheme(transports: Mapping[str, Transport], *, head_start: float = HEAD_S
                 known = ", ".join(usable) or "nothing"
                 strange = {address: _strange(address, known) for address, each in understood.items() if each is None}
                 faults = strange | tries.faults
-                reasons = (f"{address}: {faults[address]}" for address in dict.fromkeys(offer.addresses))
+                reasons = (_about(address, faults[address]) for address in dict.fromkeys(offer.addresses))
                 raise Unreachable("; ".join(reasons) or f"{offer.node} offers no address")
             ranking.stood(offer, reached.address)
             try:
@@ -192,6 +192,11 @@ def _protected(transports: Mapping[str, Transport]) -> dict[str, Transport]:
 def _of(address: str, transports: Mapping[str, Transport]) -> Transport | None:
     scheme, divided, _ = address.partition("://")
     return transports.get(scheme) if divided else None
+
+
+def _about(address: str, fault: str) -> str:
+    """Return *fault* with the address it is about, which it may name itself."""
+    return fault if address in fault else f"{address}: {fault}"
 
 
 def _strange(address: str, known: str) -> str:

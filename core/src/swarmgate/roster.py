@@ -79,14 +79,17 @@ class Swarm(Word, frozen=True):
     """All this gateway knows of the swarm at one moment.
 
     *node* is the gateway itself, which has been up for *seconds*; *memory_bytes* is how much its machine has, *cores*
-    how many processors, each 0 if that is not known.  *members* are the workers, *gateways* the other gateways that
-    are offered.  *healths* says of each backend, by its name, how it does.
+    how many processors, each 0 if that is not known.  *authority* is the id of the swarm it is in, empty if it is in
+    none, and *federated* says whether it looks at other gateways that are offered.  *members* are the workers,
+    *gateways* the other gateways that are offered.  *healths* says of each backend, by its name, how it does.
     """
 
     node: Node = Node(id=NodeId(""), name="")
     seconds: float = 0.0
     memory_bytes: int = 0
     cores: int = 0
+    authority: str = ""
+    federated: bool = False
     members: tuple[Member, ...] = ()
     gateways: tuple[Member, ...] = ()
     placed: tuple[Placed, ...] = ()

@@ -24,7 +24,7 @@ from litestar.types import ASGIApp
 from swarmgate.announcements import Announce, Joined, Progress, Serving, Stopping, Warned
 from swarmgate.assembly import Assembly, assemble
 from swarmgate.background import background
-from swarmgate.config.blueprint import Blueprint
+from swarmgate.config.blueprint import DEFAULT, Blueprint
 from swarmgate.config.settings import Settings
 from swarmgate.entrance import LISTEN, Entrance, entrance, follow_drain, offered, offers_itself
 from swarmgate.http.app import application
@@ -169,6 +169,8 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
         route_headers=settings.route_headers,
     )
     began = anyio.current_time()
+    ticket = assembly.identity.ticket
+    authority = facts_of(ticket).swarm if ticket is not None else ""
 
     def swarm() -> Swarm:
         return Swarm(
@@ -176,6 +178,8 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
             seconds=anyio.current_time() - began,
             memory_bytes=memory,
             cores=os.cpu_count() or 0,
+            authority=authority,
+            federated=settings.federated,
             members=assembly.members(),
             gateways=assembly.peers(),
             placed=assembly.placed(),
@@ -190,7 +194,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
     door.responses = Responses(round(settings.kept_responses_mb * 1_000_000))
     if assembly.hosting is not None:
         door.shelf = Shelf(assembly.hosting, settings.models_path(), assembly.blueprint.loader)
-    door.ticket, membership = assembly.identity.ticket, assembly.identity.membership
+    door.ticket, membership = ticket, assembly.identity.membership
     if membership is not None:
         door.revoke = partial(keep_revocation, settings.state_path(), membership)
     return door
@@ -230,10 +234,10 @@ async def _introduce(assembly: Assembly, url: str, keys: bool, announce: Announc
 
 def _joined(assembly: Assembly, ticket: Token | Invite) -> Joined:
     blueprint = assembly.blueprint
-    show = "" if blueprint.settings.token else "gateway token show"
-    if show and blueprint.origins.get("state_dir") == "--state-dir":
+    show, said = "" if blueprint.settings.token else "gateway token show", blueprint.origins.get("state_dir", DEFAULT)
+    if show and said != DEFAULT and not said.startswith("gateway.toml:"):  # which is found again where this was typed
         show += f" --state-dir {shlex.quote(str(blueprint.settings.state_path()))}"
-    return Joined(facts_of(ticket), assembly.node.id, show)
+    return Joined(facts_of(ticket), assembly.node.id, show, federated=blueprint.settings.federated)
 
 
 async def _close(door: Door, server: Server, wishes: AsyncIterator[object], drain_seconds: float) -> None:

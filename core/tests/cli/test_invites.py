@@ -144,7 +144,7 @@ def test_the_start_tells_how_to_join(home: Path, environ: dict[str, str]) -> Non
     (home / "state" / "swarm.token").unlink()
     with home.joinpath("gateway.toml").open("a") as file:
         file.write('[[backend]]\nuse = "echo"\n')
-    line = [sys.executable, "-m", "swarmgate", "run", "--p2p", "--log-level", "debug"]
+    line = [sys.executable, "-m", "swarmgate", "run", "--p2p", "--federated", "--log-level", "debug"]
     with subprocess.Popen(
         line, cwd=home, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

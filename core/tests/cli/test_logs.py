@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from live_gateway import live_gateway
 from pseudo_terminal import terminal
-from swarmgate.cli.logs import text_of
+from swarmgate.cli.logs import print_event, text_of
 from swarmgate.http.wire.logs import LogEvent
 
 Gateway = Callable[..., subprocess.CompletedProcess[str]]
@@ -33,6 +34,22 @@ def test_a_traceback_stands_below() -> None:
     assert text_of(an_event(exception="Traceback\n  here\nError: x", n=1)) == (
         "engine.exited n=1\n    Traceback\n      here\n    Error: x"
     )
+
+
+def test_colours_are_left_out_for_who_wants_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By NO_COLOR, as no-color.org has it; what has no colour is not dressed in escapes either."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with CliRunner().isolation(color=True) as (out, *_):
+        print_event(an_event(), as_json=False)
+        print_event(msgspec.structs.replace(an_event(), level="error"), as_json=False)
+        info, error = out.getvalue().decode().splitlines()
+    assert ("\x1b" in info, "\x1b[31merror" in error) == (False, True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    with CliRunner().isolation(color=True) as (out, *_):
+        print_event(msgspec.structs.replace(an_event(), level="error"), as_json=False)
+        assert b"\x1b" not in out.getvalue()
 
 
 @pytest.mark.journey

@@ -73,7 +73,7 @@ def test_models_are_shown_with_where_they_lie() -> None:
 
 
 def test_nodes_are_shown_with_how_they_were_found_and_the_way_to_them() -> None:
-    """A gateway that is reached does as its backend says; who is not reached has the reason."""
+    """A gateway that is reached does as its backend says; who is not reached has the reason, who was its own name."""
     direct = WayDocument(address="tls://x@10.0.0.5:1/llama-rpc", kind="direct", rtt_seconds=0.00123)
     relayed = WayDocument(address="p2p://x/gateway", kind="relayed")
     common: dict[str, Any] = {"node": "12D3", "addresses": []}
@@ -82,7 +82,8 @@ def test_nodes_are_shown_with_how_they_were_found_and_the_way_to_them() -> None:
         nodes=(
             NodeDocument(name="b", state="ready", models=["m"], in_flight=0),
             NodeDocument(name="g1", state="broken", models=["x"], in_flight=0, reason="it failed"),
-            NodeDocument(name="elsewhere:80", state="ready", models=["x"], in_flight=0),
+            NodeDocument(name="openai", node="elsewhere:80", state="ready", models=["x"], in_flight=0),
+            NodeDocument(name="openai-2", state="not_ready", models=[], in_flight=0, reason="h:1 refuses"),
         ),
         gateways=(
             PeerDocument(name="g1", service="gateway", state="usable", way=relayed, found=["gossip"], **common),
@@ -113,6 +114,7 @@ def test_nodes_are_shown_with_how_they_were_found_and_the_way_to_them() -> None:
         ("g3", "gateway", "reaching", "-", "-", "-", "z"),
         ("elsewhere:80", "server", "ready", "configuration", "-", "-", "x"),
     ]
+    assert rows.pop(4) == ("openai-2", "server", "not ready", "configuration", "-", "-", "h:1 refuses")
     assert rows[4][:6] == ("w1", "worker", "usable", "mdns, dht", "tls, direct", "1.2 ms")
     assert rows[4][6].endswith("free; has a part of m")
     assert rows[5:] == [

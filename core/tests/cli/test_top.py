@@ -15,7 +15,7 @@ COMMAND = (sys.executable, "-m", "swarmgate", "top")
 
 
 def test_the_gateway_is_watched_on_a_small_screen(home: Path, environ: dict[str, str]) -> None:
-    """On 80 by 24: nodes, models and requests; a filter; draining asks before; a restart is lived through; q quits."""
+    """On 80 by 24: nodes, models and requests; a filter; draining asks; it outlives a restart; q and Ctrl-C quit."""
     with live_gateway(home, [{"use": "echo"}, {"use": "echo", "model": "crow"}], name="home") as running:
         port = int(running.url.rpartition(":")[2])
         with terminal(COMMAND, cwd=home, env=environ) as screen:
@@ -47,6 +47,10 @@ def test_the_gateway_is_watched_on_a_small_screen(home: Path, environ: dict[str,
                 screen.until(lambda text: "parrot" in text and "home, version" in text)
                 screen.type("q")
                 assert screen.end() == 0
+                with terminal(COMMAND, cwd=home, env=environ) as again:
+                    again.until("parrot")
+                    again.type("\x03")
+                    assert again.end() == 0
 
 
 def test_it_needs_a_terminal_and_a_gateway(home: Path, gateway: Gateway, environ: dict[str, str]) -> None:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
 from swarmgate.checks import Finding, Patient
+from swarmgate.config.choices import Choice
+from swarmgate.contracts import Discovery
 from swarmgate.doctor.case import Case, Running
 from swarmgate.doctor.lookout import Seen
 from swarmgate.doctor.nodes import checks, seen_findings
 from swarmgate.http.wire.members import PeerDocument, WayDocument, WorkerDocument
 from swarmgate.http.wire.swarm import NodeDocument
 from swarmgate.nouns import Endpoint
+from swarmgate.parts import DISCOVERY, NoOptions, Options, Part, PartContext
 from swarmgate.roster import Member
 from swarmgate.testing import an_offer
 
@@ -40,6 +44,18 @@ ATTIC = WorkerDocument(
 DESK = PeerDocument(
     name="desk", node="n3", service="gateway", addresses=[], state="usable", version="0.1", models=["m"]
 )
+
+
+@asynccontextmanager
+async def unopened(_: Options, __: PartContext) -> AsyncGenerator[Discovery]:
+    raise AssertionError("nothing is opened where a gateway runs")
+    yield
+
+
+def a_discovery(name: str, *, members_only: bool = False) -> Choice:
+    """Choose a discovery that is not used."""
+    part = Part(name, "For a test.", NoOptions, unopened, members_only=members_only)
+    return Choice(DISCOVERY, part, NoOptions())
 
 
 async def made(case: Case, patient: Callable[..., Patient]) -> list[Finding]:
@@ -96,6 +112,20 @@ async def test_who_is_merely_announced_is_well(
     far = msgspec.structs.replace(DESK, state="announced", found=["dht"])
     [found] = await made(make_case(running=running(gateways=[far])), patient)
     assert (found.level, found.what) == ("fine", "reached when it is asked: found by dht, release 0.1, models m")
+
+
+async def test_a_swarm_in_which_nobody_is_looked_for_is_worth_a_word(
+    make_case: MakeCase, patient: Callable[..., Patient], running: Callable[..., Running], told: Levels
+) -> None:
+    """Who lists addresses of workers may well not know that members are not looked for any more."""
+    static, mdns = a_discovery("static"), a_discovery("mdns", members_only=True)
+    case = make_case(static, running=running(workers=[SHED]), p2p=True)
+    shed, unsought = await made(case, patient)
+    assert told([shed, unsought]) == [("fine", ""), ("note", "nodes.unsought")]
+    assert "static is all that is configured" in unsought.what
+    both = make_case(static, mdns, running=running(workers=[SHED]), p2p=True)
+    assert told(await made(both, patient)) == [("fine", "")]
+    assert told(await made(make_case(static, running=running(workers=[SHED])), patient)) == [("fine", "")]
 
 
 async def test_nobody_is_looked_for_behind_a_closed_door(

@@ -61,6 +61,14 @@ def test_of_one_id_the_latest_is_meant() -> None:
     assert seconds() == 3.0
 
 
+def test_canaries_that_did_well_are_not_remembered() -> None:
+    """Every gateway asks each idle one once a minute: real requests would be forgotten for them."""
+    records = Records(5)
+    for status in (200, 503):
+        records.leave(begun(records, "canary"), status=status, now=1.0)
+    assert [account.status for account in records.latest(9, now=1.0)] == [503]
+
+
 def test_none_may_be_kept() -> None:
     """Then not even those that run are known, and one that was never entered may leave."""
     records = Records(0)

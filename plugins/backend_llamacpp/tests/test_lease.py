@@ -66,10 +66,12 @@ def test_garbage_after_a_greeting_is_an_error_of_ours(data: bytes) -> None:
 
 
 def test_nobody_is_taken_for_the_other_side() -> None:
-    """No greeting begins like llama.cpp's HELLO, and an echo is not a lender."""
+    """No greeting begins like llama.cpp's HELLO, an echo is no lender, and a port for HTTP is named as one."""
     assert HELLO not in (BORROWER[0], LENDER[0])
     with pytest.raises(WireError, match="expected b'swarmgate lender 1"):
         lenders_words().feed(BORROWER)
+    with pytest.raises(WireError, match="it speaks HTTP; a worker listens at another port"):
+        lenders_words().feed(b"HTTP/1.1 400 Bad Request\r\n")
 
 
 def test_another_version_is_named() -> None:

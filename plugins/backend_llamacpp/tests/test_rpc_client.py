@@ -97,7 +97,8 @@ async def test_a_port_that_speaks_something_else_is_named(words: bytes) -> None:
         await stream.send(words)
 
     async with a_server(talk) as endpoint:
-        with pytest.raises(Unreachable, match=rf"{endpoint} is no llama.cpp worker: (expected .*, found|a frame)"):
+        reason = r"(it speaks HTTP|expected .*, found|a frame)"
+        with pytest.raises(Unreachable, match=f"{endpoint} is no llama.cpp worker: {reason}"):
             await probe(endpoint)
 
 

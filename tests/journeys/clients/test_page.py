@@ -12,6 +12,7 @@ from typing import Any
 import outsiders
 import pytest
 from live_gateway import LiveGateway, live_gateway
+from swarmgate.swarm.token import Token
 
 pytestmark = [pytest.mark.clients, pytest.mark.journey, pytest.mark.timeout(300)]
 
@@ -107,6 +108,39 @@ def test_the_page_acts(look: Look, swarm: LiveGateway) -> None:
         assert states["echo"] == "draining"
         it.go()
         assert it.said()["done"]
+
+
+def test_a_conversation_is_read_and_steered(look: Look, swarm: LiveGateway) -> None:
+    """Markdown is shown as such and HTML as text; a refused question stays to be read, and is not sent again.
+
+    Whoever has scrolled up is left there, and who goes by keyboard finds the focus where the next thing is done.
+    """
+    with look("talk", swarm) as it:
+        read = it.said()
+        assert (read["code"], read["copies"]) == ("if a * b * c:\n    pass", 1)
+        assert (read["items"], read["alien"]) == (["one is 1", "<b>two</b>"], 0)
+        assert read["strong"] == ["Two", "one"]
+        steered = it.said()
+        assert "context" in steered["refused"]
+        assert (steered["shown"], steered["again"]) == (3, ["# Tw", "# Tw", "line"])
+        assert (steered["scrolled"], steered["focus"]) == (0, "TEXTAREA")
+        assert it.said() == {"shown": "token", "hidden": "Show the token"}
+
+
+def test_what_stands_in_the_way_of_joining_is_said(look: Look, tmp_path: Path) -> None:
+    """A gateway in no swarm has no token to show, one that is not federated would not see the node that joins."""
+    with live_gateway(tmp_path, [PARROT]) as alone, look("outside", alone) as it:
+        said = it.said()
+        assert "gateway run --p2p --federated" in said["told"]
+        assert said["token"] == 0
+    token = tmp_path / "swarm.token"
+    token.write_text(Token(bytes(32)).text)
+    token.chmod(0o600)
+    settings: dict[str, Any] = {"p2p": True, "token_file": str(token), "ready_seconds": 200}
+    with live_gateway(tmp_path / "member", [PARROT], **settings) as lender, look("outside", lender) as it:
+        said = it.said()
+        assert "started without --federated" in said["told"]
+        assert said["token"] == 1
 
 
 def test_a_key_is_asked_for(look: Look, locked_gateway: LiveGateway) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmgate.cli.output import FAILED, expected_errors, print_json, printable
+from swarmgate.cli.output import FAILED, expected_errors, print_hanging, print_json
 from swarmgate.cli.reading import config_option, forget_token, json_option, swarm_options
 from swarmgate.cli.verbs import examples
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from swarmgate.plugins import Catalogue
 
 _WORDS = {"fine": "ok   ", "note": "note ", "fault": "FAULT"}
-_INDENT = " " * 7
+#: Behind the longest of these.
+_INDENT = 8
 
 
 @click.command(epilog=examples("gateway doctor", "gateway doctor --json", "TOKEN=... gateway doctor"))
@@ -148,10 +149,9 @@ def _print(section: Section) -> None:
 
 def _print_finding(finding: Finding) -> None:
     subject = f"{finding.about}: " if finding.about else ""
-    click.echo(printable(f"  {_WORDS[finding.level]} {subject}{finding.what}{_code(finding)}"))
-    if finding.remedy:
-        for line in finding.remedy.splitlines():
-            click.echo(printable(f"{_INDENT} -> {line}"))
+    print_hanging(f"  {_WORDS[finding.level]} ", f"{subject}{finding.what}{_code(finding)}", _INDENT)
+    for line in finding.remedy.splitlines():
+        print_hanging(f"{'':<{_INDENT}}-> ", line, _INDENT + 3)
 
 
 def _code(finding: Finding) -> str:

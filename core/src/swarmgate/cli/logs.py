@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from urllib.parse import urlencode
@@ -71,7 +72,7 @@ def logs(
     if not listed.kept:
         fail("this gateway remembers no log events; set kept_log_events in [gateway] above 0")
     for event in listed.data:
-        _print(event, as_json=as_json)
+        print_event(event, as_json=as_json)
 
 
 def _follow(settings: Settings, given: dict[str, str], *, as_json: bool) -> None:
@@ -88,14 +89,17 @@ def _follow(settings: Settings, given: dict[str, str], *, as_json: bool) -> None
             continue
         event = msgspec.json.decode(each.data, type=LogEvent)
         last = event.id
-        _print(event, as_json=as_json)
+        print_event(event, as_json=as_json)
 
 
-def _print(event: LogEvent, *, as_json: bool) -> None:
+def print_event(event: LogEvent, *, as_json: bool) -> None:
+    """Print *event* in a line, its level in colour where a terminal shows it."""
     if as_json:
         click.echo(msgspec.json.encode(event))
         return
-    level = click.style(f"{event.level:<8}", fg=_COLOURS.get(event.level))
+    level, colour = f"{event.level:<8}", _COLOURS.get(event.level)
+    if colour and not os.environ.get("NO_COLOR"):  # no-color.org
+        level = click.style(level, fg=colour)
     click.echo(f"{_time(event.at)}  {level}  {text_of(event)}")
 
 

@@ -51,6 +51,7 @@ class TopScreen(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
         Binding("d", "drain", "drain or undrain"),
         Binding("slash", "filter", "filter"),
         Binding("escape", "unfilter", "show all", show=False),

@@ -54,7 +54,8 @@ def status(file: str | None, *, watch: bool, as_json: bool) -> None:
     if as_json:
         print_json(swarm)
     else:
-        for line in lines_of(swarm):
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+        for line in lines_of(swarm, columns):
             click.echo(line)
 
 
@@ -68,7 +69,8 @@ def _watch(settings: Settings, *, as_json: bool) -> None:
         elif as_json:
             click.echo(msgspec.json.encode(state))
         elif whole:
-            click.echo(_ANEW + "\n".join(fitting(lines_of(state), *shutil.get_terminal_size())), nl=False)
+            columns, rows = shutil.get_terminal_size()
+            click.echo(_ANEW + "\n".join(fitting(lines_of(state, columns), columns, rows)), nl=False)
         else:
             click.echo("\n".join([*lines_of(state), ""]))
 
@@ -79,19 +81,19 @@ def fitting(lines: list[str], columns: int, rows: int) -> list[str]:
     return [line if len(line) <= columns else f"{line[: columns - 1]}…" for line in shown]
 
 
-def lines_of(swarm: SwarmDocument) -> list[str]:
-    """Return what is shown of *swarm*."""
+def lines_of(swarm: SwarmDocument, columns: int = 0) -> list[str]:
+    """Return what is shown of *swarm*, broken to so many *columns* if that is known."""
     gateway = swarm.gateway
     heading = f"{gateway.name} ({gateway.id}), version {gateway.version}, up {age(gateway.uptime_seconds)}"
-    models = _table([_MODELS, *models_rows(swarm)], "no model is served")
-    nodes = _table([_NODES, *nodes_rows(swarm)], "no other node is known")
+    models = _table([_MODELS, *models_rows(swarm)], "no model is served", columns)
+    nodes = _table([_NODES, *nodes_rows(swarm)], "no other node is known", columns)
     return [printable(heading), "", *models, "", *nodes]
 
 
-def _table(rows: Sequence[tuple[str, ...]], nothing: str) -> list[str]:
+def _table(rows: Sequence[tuple[str, ...]], nothing: str, columns: int) -> list[str]:
     if len(rows) == 1:
         return [nothing]
-    return table_lines([tuple(printable(cell) for cell in row) for row in rows])
+    return table_lines([tuple(printable(cell) for cell in row) for row in rows], columns)
 
 
 def models_rows(swarm: SwarmDocument) -> Iterator[tuple[str, ...]]:
@@ -115,7 +117,7 @@ def nodes_rows(swarm: SwarmDocument) -> Iterator[tuple[str, ...]]:
     for node in swarm.nodes:
         if node.name not in ours | offered:
             about = node.reason or ", ".join(node.models)
-            yield node.name, "server", said(node.state), "configuration", _UNKNOWN, _UNKNOWN, about
+            yield node.node or node.name, "server", said(node.state), "configuration", _UNKNOWN, _UNKNOWN, about
     for worker in swarm.workers:
         yield _row(worker, "worker", worker.state, worker.reason or _lent(worker))
 

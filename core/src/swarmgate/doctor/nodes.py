@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from swarmgate.checks import Ailment, Check, Finding, Patient
+from swarmgate.config.blueprint import Blueprint
 from swarmgate.doctor.case import Case
 from swarmgate.doctor.lookout import PATIENCE_SECONDS, Seen, look_out
 from swarmgate.http.wire.members import (
@@ -43,9 +44,17 @@ ALONE = Ailment(
     code="nodes.alone",
     meaning="This machine is in a swarm, or has a list of others, and nobody was found.",
     remedy="Is the token the same on both sides (`gateway token read` shows the swarm's id)?  On a LAN, does multicast"
-    " pass (see `multicast`)?  Across networks, does one of them know an address of the other (`bootstrap_peers`)?",
+    " pass (see `multicast`)?  Across networks, does one of them know an address of the other (`bootstrap_peers`)?"
+    "  Gateways see only each other, and only those that are started with `--federated`.",
 )
-AILMENTS = (NOT_REACHED, FAILING, PART_FAILED, ALONE)
+UNSOUGHT = Ailment(
+    code="nodes.unsought",
+    meaning="This machine is in a swarm, and none of the discoveries that are configured looks for its members: what"
+    " `[[discovery]]` lists stands instead of the default, which would be all of them.",
+    remedy='Add `[[discovery]]` with `use = "mdns"` and `use = "dht"` (or take the tables out), unless addresses alone'
+    " are meant.",
+)
+AILMENTS = (NOT_REACHED, FAILING, PART_FAILED, ALONE, UNSOUGHT)
 
 
 def checks(case: Case) -> list[Check]:
@@ -55,6 +64,19 @@ def checks(case: Case) -> list[Check]:
 
 
 async def _nodes(case: Case, patience: float, patient: Patient) -> Sequence[Finding]:
+    return [*await _known(case, patience, patient), *_unsought(case.blueprint)]
+
+
+def _unsought(blueprint: Blueprint) -> list[Finding]:
+    """Return a word about a swarm whose members nobody looks for."""
+    chosen = blueprint.of(DISCOVERY)
+    if not blueprint.settings.p2p or any(choice.part.members_only for choice in chosen):
+        return []
+    names = ", ".join(choice.part.name for choice in chosen) or "no discovery"
+    return [UNSOUGHT.noted(f"members of the swarm are not looked for: {names} is all that is configured")]
+
+
+async def _known(case: Case, patience: float, patient: Patient) -> Sequence[Finding]:
     if case.running is not None:
         swarm = case.running.swarm
         findings = [*_members(swarm.workers, "worker"), *_members(swarm.gateways, "gateway")]

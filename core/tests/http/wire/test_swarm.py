@@ -35,7 +35,8 @@ def told(*placed: Placed, health: Health | None = None, members: tuple[Member, .
 def test_a_split_model_is_told_place_by_place() -> None:
     """Layers count from zero with both ends in, sizes are numbers of bytes, and the worker's memory is as planned."""
     found = told(Placed(backend="b", model="m", placement="split", plan=SPLIT, state="loaded"))
-    assert found["gateway"] == {"name": "home", "id": "n1", "version": "1.2.3", "uptime_seconds": 12.3}
+    us = {"name": "home", "id": "n1", "version": "1.2.3", "uptime_seconds": 12.3, "federated": False}
+    assert found["gateway"] == us
     (model,) = found["models"]
     places = model.pop("places")
     assert model == {
@@ -136,6 +137,7 @@ def test_those_that_answer_are_told_with_their_state() -> None:
 
 
 def test_the_gateway_tells_of_its_machine() -> None:
-    """As far as that is known: above it was not."""
-    told = swarm_document(Swarm(memory_bytes=5, cores=2), [], "1").gateway
+    """As far as that is known: above it was not; and whether it is in a swarm, and who may answer for it."""
+    told = swarm_document(Swarm(memory_bytes=5, cores=2, authority="12D3", federated=True), [], "1").gateway
     assert (told.memory_total_bytes, told.cores) == (5, 2)
+    assert (told.swarm, told.federated) == ("12D3", True)

@@ -117,7 +117,8 @@ def _read_one(path: Path) -> GgufFile:
         with path.open("rb") as file:
             return _Reader(path, file, path.stat().st_size).read()
     except FileNotFoundError:
-        raise EngineError(f"there is no model file {str(path)!r}; give the path of a GGUF file") from None
+        remedy = "give the path of a GGUF file, or the name of one in the models folder (`gateway models list`)"
+        raise EngineError(f"there is no model file {str(path)!r}; {remedy}") from None
     except IsADirectoryError:
         raise EngineError(f"{str(path)!r} is a directory; give the path of a GGUF file") from None
     except OSError as error:

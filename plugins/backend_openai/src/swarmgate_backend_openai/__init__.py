@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from msgspec import Meta
-from swarmgate.api import PATH, SECRET, Backend, Options, Part, PartContext, hookimpl
+from swarmgate.api import PATH, SECRET, Backend, Check, Options, Part, PartContext, hookimpl
 
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -63,3 +63,11 @@ def swarmgate_backend() -> list[Part[Any, Backend]]:
     """Offer ``openai``."""
     summary = "Asks another gateway, or any server that speaks OpenAI's API."
     return [Part("openai", summary, OpenAIOptions, open_openai, loads=False)]
+
+
+@hookimpl
+def swarmgate_checks() -> list[Check]:
+    """Offer what the doctor asks of the servers that are listed."""
+    from swarmgate_backend_openai.checkup import SERVERS
+
+    return [SERVERS]

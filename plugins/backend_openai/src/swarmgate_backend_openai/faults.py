@@ -41,7 +41,8 @@ def refusal(who: str, status: int, headers: Mapping[str, str], body: bytes) -> S
     detail = _detail(body)
     message = f"{who} answered {status}: {detail.message}" if detail.message else f"{who} answered {status}"
     if status in _LOCKED:
-        return EngineError(f"{message}; set api_key or api_key_file of the backend that asks {who}")
+        remedy = f"set api_key_file of the backend that asks {who}, or peer_api_key_file for --node"
+        return EngineError(f"{message}; {remedy}")
     if status in _BUSY:
         return _busy(message, detail, retry_after(headers))
     if status == _NOT_FOUND and (detail.code == "model_not_found" or "model" in detail.message.lower()):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from msgspec import Meta
-from swarmgate.api import Discovery, Options, Part, PartContext, Transport, hookimpl
+from swarmgate.api import Check, Discovery, Options, Part, PartContext, Transport, hookimpl
 
 
 class TcpOptions(Options, frozen=True):
@@ -55,3 +55,11 @@ def swarmgate_discovery() -> list[Part[Any, Discovery]]:
     """Offer ``static``."""
     summary = "Fixed lists of workers and gateways."
     return [Part("static", summary, StaticOptions, open_static, environ={"LLAMACPP_GRPC_SERVERS": "workers"})]
+
+
+@hookimpl
+def swarmgate_checks() -> list[Check]:
+    """Offer what the doctor asks of the fixed lists."""
+    from swarmgate_transport_static.checkup import LISTS
+
+    return [LISTS]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 
@@ -95,12 +95,77 @@ def acts(browser: Browser, url: str) -> None:
     say(done=True)
 
 
+def contents(route: Route) -> list[str]:
+    """Return what the messages say that the page sends."""
+    return [each["content"] for each in route.request.post_data_json["messages"]]
+
+
+def talk(browser: Browser, url: str) -> None:
+    """Read an answer in Markdown, up from its end while it is written; ask what is refused; go by keyboard alone."""
+    page = opened(browser, url)
+    sent: list[list[str]] = []
+    page.route("**/v1/chat/completions", lambda route: (sent.append(contents(route)), route.continue_()))
+    message, answer = page.get_by_role("textbox", name="Message"), page.get_by_label("Answer", exact=True)
+    send, log = page.get_by_role("button", name="Send"), page.get_by_label("Conversation")
+    markdown = "# Two\n\n- **one** is `1`\n- <b>two</b>\n\n```python\nif a * b * c:\n    pass\n```"
+    message.fill(markdown)
+    message.press("Enter")
+    send.wait_for()
+    written = answer.locator(".text")
+    say(
+        code=written.locator("pre").inner_text(),
+        items=written.locator("li").all_inner_texts(),
+        strong=written.locator("strong").all_inner_texts(),
+        copies=page.get_by_role("button", name="Copy the code").count(),
+        alien=written.locator("b").count(),
+    )
+    message.fill("long " * 5000)
+    message.press("Enter")
+    refused = answer.last.get_by_role("alert").inner_text()
+    send.wait_for()  # until then nothing else can be sent
+    message.fill("line " * 900)
+    message.press("Enter")
+    answer.last.get_by_text("line").first.wait_for()
+    page.wait_for_function("(log) => log.scrollTop > 100", arg=log.element_handle())
+    log.evaluate("(log) => { log.scrollTop = 0 }")
+    page.wait_for_function(
+        "([log, before]) => log.innerText.length > before + 20",
+        arg=[log.element_handle(), len(log.inner_text())],
+    )
+    stayed = log.evaluate("(log) => log.scrollTop")
+    page.get_by_role("button", name="Stop").press("Enter")
+    answer.last.get_by_text("stopped").wait_for()
+    say(
+        refused=refused,
+        shown=page.get_by_label("You", exact=True).count(),
+        again=[text[:4] for text in sent[-1]],
+        scrolled=stayed,
+        focus=page.evaluate("document.activeElement.tagName"),
+    )
+    token = page.get_by_role("button", name="Show the token")
+    token.press("Enter")
+    page.get_by_role("button", name="Hide", exact=True).wait_for()
+    shown = page.evaluate("document.activeElement.id")
+    page.get_by_role("button", name="Hide", exact=True).press("Enter")
+    token.wait_for()
+    say(shown=shown, hidden=page.evaluate("document.activeElement.textContent"))
+
+
+def outside(browser: Browser, url: str) -> None:
+    """Look at what a gateway says of joining that is not federated, or in no swarm."""
+    page = opened(browser, url)
+    page.get_by_label("Federated node").check()
+    join = page.locator("#join")
+    say(told=join.inner_text(), token=page.get_by_role("button", name="Show the token").count())
+
+
 def locked(browser: Browser, url: str, key: str) -> None:
     """Be asked for a key, give a wrong one, then the right one; and have it forgotten."""
     page = browser.new_context().new_page()
     page.goto(url)
     field = page.get_by_label("API key", exact=True)
-    field.fill("wrong")
+    field.wait_for()
+    page.keyboard.type("wrong")  # the only thing to do here, so it has the focus
     page.get_by_role("button", name="Open").click()
     complaint = page.get_by_role("alert").inner_text()
     field.fill(key)
@@ -148,7 +213,14 @@ def looks(browser: Browser, url: str, axe: str, folder: str) -> None:
             context.close()
 
 
-SCENARIOS: dict[str, Callable[..., None]] = {"company": company, "acts": acts, "locked": locked, "looks": looks}
+SCENARIOS: dict[str, Callable[..., None]] = {
+    "company": company,
+    "acts": acts,
+    "talk": talk,
+    "outside": outside,
+    "locked": locked,
+    "looks": looks,
+}
 
 
 def main() -> None:

@@ -77,7 +77,11 @@ class PlacedModel(PlannedModel, kw_only=True):
 
 
 class GatewayDocument(Struct, kw_only=True):
-    """The gateway that says all this, and the whole memory and the processors of its machine."""
+    """The gateway that says all this, and the whole memory and the processors of its machine.
+
+    *swarm* is the id of the swarm it is in; *federated* says whether gateways that are offered may answer for it: else
+    it does not look at them.
+    """
 
     name: str
     id: str
@@ -85,6 +89,8 @@ class GatewayDocument(Struct, kw_only=True):
     uptime_seconds: float
     memory_total_bytes: int | UnsetType = UNSET
     cores: int | UnsetType = UNSET
+    swarm: str | UnsetType = UNSET
+    federated: bool = False
 
 
 class NodeDocument(Struct, kw_only=True):
@@ -140,6 +146,8 @@ def swarm_document(
             uptime_seconds=round(swarm.seconds, 1),
             memory_total_bytes=swarm.memory_bytes or UNSET,
             cores=swarm.cores or UNSET,
+            swarm=swarm.authority or UNSET,
+            federated=swarm.federated,
         ),
         models=[
             _model(placed, swarm.healths.get(placed.backend, Health(ready=False)), aliases.get(placed.model, []))

@@ -43,3 +43,10 @@ def test_a_silent_stream_says_ping() -> None:
     """As an event that clients pass over."""
     assert MESSAGES.ping == b'event: ping\ndata: {"type":"ping"}\n\n'
     assert MESSAGES.spoken_at("/v1/messages/count_tokens")
+
+
+def test_a_prompt_that_does_not_fit_is_told_in_the_words_that_agents_look_for() -> None:
+    """They shorten the conversation then; of how much there was and how much may be, the message goes on as ever."""
+    fault = Fault(400, "the prompt has 9 tokens", "invalid_request_error", code="context_length_exceeded")
+    document = msgspec.json.decode(MESSAGES.error(fault), type=MessageError)
+    assert document.error.message == "prompt is too long: the prompt has 9 tokens"

@@ -112,6 +112,8 @@ class Reader(Generic[FrameT]):
         self._head += data
         begun = bytes(self._head[: len(self._greeting)])
         if not self._greeting.startswith(begun):
+            if self._head.startswith(b"HTTP/"):  # as a gateway, or any web server, answers what it does not understand
+                raise WireError("it speaks HTTP; a worker listens at another port, by default 50052")
             raise WireError(f"expected {quote(self._greeting)}, found {quote(self._head)}")
         if len(begun) < len(self._greeting):
             return []

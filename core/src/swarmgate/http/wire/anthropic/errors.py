@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
+from swarmgate.errors import ContextExceeded
 from swarmgate.http.wire.dialect import Dialect
 from swarmgate.http.wire.errors import Fault
 from swarmgate.http.wire.heading import encode
@@ -19,6 +20,8 @@ _KINDS = {
     504: "timeout_error",
 }
 _SERVER = 500
+#: With these words the API begins what it says of a prompt that does not fit; agents look for them, to shorten it.
+_TOO_LONG = "prompt is too long"
 
 
 class MessageFault(Struct, kw_only=True):
@@ -38,7 +41,8 @@ class MessageError(Struct, kw_only=True, tag_field="type", tag="error"):
 def message_error(fault: Fault) -> bytes:
     """Return *fault* as Anthropic's document."""
     kind = _KINDS.get(fault.status, "api_error" if fault.status >= _SERVER else "invalid_request_error")
-    told = MessageFault(type=kind, message=fault.message)
+    message = f"{_TOO_LONG}: {fault.message}" if fault.code == ContextExceeded.code else fault.message
+    told = MessageFault(type=kind, message=message)
     return encode(MessageError(error=told, request_id=fault.request_id or UNSET))
 
 

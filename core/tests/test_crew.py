@@ -119,6 +119,23 @@ async def test_a_new_address_replaces_the_path() -> None:
             assert sorted(fake.log) == ["+fake://a", "+fake://elsewhere", "-fake://a"]
 
 
+async def test_other_hints_replace_no_path() -> None:
+    """Behind the question mark an address says how to get there; where that is stays the same."""
+    ledger, fake = MemoryLedger(), FakeTransport()
+    await ledger.post(an_offer("a", "fake://a/s?at=1"))
+    async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.0) as crews:
+        with anyio.fail_after(10):
+            while not await anext(crews):
+                pass
+            await ledger.post(an_offer("a", "fake://a/s?at=2&at=1", sequence=1))
+            await anyio.wait_all_tasks_blocked()
+            assert crews.members()[0].offer.addresses == ("fake://a/s?at=2&at=1",)
+            assert fake.log == ["+fake://a/s?at=1"]
+            await ledger.post(an_offer("a", "fake://a/t?at=2&at=1", sequence=2))
+            await anyio.wait_all_tasks_blocked()
+            assert sorted(fake.log) == ["+fake://a/s?at=1", "+fake://a/t?at=2&at=1", "-fake://a/s?at=1"]
+
+
 async def test_new_labels_are_news_and_a_mere_renewal_is_not() -> None:
     """The path stays open in both cases."""
     ledger, fake, heard = MemoryLedger(), FakeTransport(), list[Worker]()

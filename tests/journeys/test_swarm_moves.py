@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,8 +88,7 @@ def test_an_address_beside_the_first_disturbs_nothing(swarm: Members, net: Lan, 
     engines = swarm.children("gw", "backend_llamacpp.engine")
     net.add("gw", "10.77.0.92")
     net.add("one", "10.77.0.91")
-    while "offering.moved" not in swarm.started["one"].said() or "10.77.0.91" not in swarm.started["gw"].said():
-        time.sleep(0.05)
+    swarm.until("gw", lambda said: "10.77.0.91" in str(said["workers"][0]["addresses"]))
     assert swarm.children("gw", "backend_llamacpp.engine") == engines
     assert holders(swarm.get("gw", "/v1/swarm")) == 2
 

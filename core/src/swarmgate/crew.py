@@ -211,6 +211,8 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 path.reached = reached
                 try:
                     await self._look_into(path, reached.endpoint, log)
+                except Unreachable as error:
+                    raise Unreachable(reached.named(str(error), path.offer)) from None
                 finally:
                     path.reached = None
         raise Unavailable(path.displaced)

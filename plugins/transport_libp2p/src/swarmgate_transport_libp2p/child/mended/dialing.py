@@ -29,9 +29,10 @@ def reason_of(fault: BaseException) -> str:
     """Return what is at the bottom of *fault*: libp2p wraps it several times, and says little in each wrapping."""
     while type(fault).__module__.startswith("libp2p.") and (below := fault.__cause__) is not None:
         fault = below
-    tried = fault.__cause__
     # trio says that all attempts failed, and keeps to itself why each did
-    first = tried.exceptions[0] if isinstance(tried, BaseExceptionGroup) else fault
-    if isinstance(first, OSError) and first.errno:
-        return os.strerror(first.errno).lower()
+    match fault.__cause__:
+        case BaseExceptionGroup(exceptions=(OSError(errno=int(number)), *_)):
+            return os.strerror(number).lower()
+        case _:
+            pass
     return str(fault) or type(fault).__name__

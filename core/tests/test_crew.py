@@ -104,19 +104,19 @@ async def test_one_that_cannot_be_reached_is_left_out_until_it_can() -> None:
 
 
 async def test_a_new_address_replaces_the_path() -> None:
-    """A renewed offer with another address is reached anew, and the old path closed; a further one changes nothing."""
+    """An offer with another address is reached anew, and the old path closed; a further one or hint changes nothing."""
     ledger, fake = MemoryLedger(), FakeTransport()
-    await ledger.post(an_offer("a"))
+    await ledger.post(an_offer("a", "fake://a?1"))
     with anyio.fail_after(10):
         async with muster(ledger, LLAMA_RPC, by_scheme({"fake": fake}), settle_seconds=0.05) as crews:
             (before,) = await anext(crews)
-            await ledger.post(msgspec.structs.replace(before.offer, addresses=("fake://b", "fake://a"), sequence=1))
+            await ledger.post(msgspec.structs.replace(before.offer, addresses=("fake://b", "fake://a?2"), sequence=1))
             await anyio.wait_all_tasks_blocked()
-            assert (len(crews.members()[0].offer.addresses), fake.log) == (2, ["+fake://a"])
+            assert (len(crews.members()[0].offer.addresses), fake.log) == (2, ["+fake://a?1"])
             await ledger.post(an_offer("a", "fake://elsewhere", sequence=2))
             _, (after,) = await anext(crews), await anext(crews)
             assert (before.endpoint != after.endpoint, after.offer.addresses) == (True, ("fake://elsewhere",))
-            assert sorted(fake.log) == ["+fake://a", "+fake://elsewhere", "-fake://a"]
+            assert sorted(fake.log) == ["+fake://a?1", "+fake://elsewhere", "-fake://a?1"]
 
 
 async def test_new_labels_are_news_and_a_mere_renewal_is_not() -> None:

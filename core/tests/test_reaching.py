@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 from swarmgate.errors import Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Way
-from swarmgate.reaching import by_scheme
+from swarmgate.reaching import Reached, by_scheme, shortly
 from swarmgate.testing import FakeTransport, a_swarm, an_offer
 
 pytestmark = pytest.mark.anyio
@@ -182,3 +182,22 @@ async def test_a_member_is_not_reached_by_what_anybody_can_read() -> None:
         await reach(an_offer(node=member.id, addresses=("tcp://a",))).__aenter__()
     async with reach(an_offer(node=NodeId("static:a"), addresses=("tcp://a", "tls://a"))) as reached:
         assert reached.address == "tcp://a"
+
+
+def test_an_address_is_told_shortly_to_who_sees_whose_it_is() -> None:
+    """Of a member without its id, service and hints; what somebody wrote on a list as it stands there."""
+    (member,) = a_swarm("owner")
+    offer = an_offer("a", node=member.id)
+    assert shortly(f"tls://{member.id}@[fd00::5]:7479/gateway", offer) == "[fd00::5]:7479 (tls)"
+    assert shortly(f"p2p://{member.id}/gateway?at=/ip4/10.0.0.5/tcp/4001", offer) == "p2p"
+    assert shortly("tcp://10.0.0.5:50052", offer) == "tcp://10.0.0.5:50052"
+    assert shortly("tcp://a:1", an_offer("a", node="a")) == "tcp://a:1"
+
+
+def test_our_end_of_a_path_is_not_what_is_told() -> None:
+    """Where the member is stands there instead: our end is on loopback, and would pass for something here."""
+    (member,) = a_swarm("owner")
+    address = f"tls://{member.id}@10.0.0.5:7479/gateway"
+    reached = Reached(Endpoint("127.0.0.1", 4242), address, FakeTransport({}))
+    told = reached.named("the gateway at 127.0.0.1:4242 is silent", an_offer("a", node=member.id))
+    assert told == "the gateway at 10.0.0.5:7479 (tls) is silent"

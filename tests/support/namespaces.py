@@ -23,11 +23,15 @@ _CLONE_NEWNET = 0x40000000
 
 @dataclass
 class Lan:
-    """Namespaces by the short names of their machines; addresses are those of *subnet*: 10.77.0.1 and so on."""
+    """Namespaces by the short names of their machines; addresses are those of *subnet*: 10.77.0.1 and so on.
+
+    With *ipv6* they have no others than fd77::1 and so on.
+    """
 
     tag: str
     hosts: dict[str, str] = field(default_factory=dict[str, str])
     subnet: str = "10.77.0"
+    ipv6: bool = False
 
     def prefix(self, host: str) -> list[str]:
         """Return what to put before a command so that it runs on *host*."""
@@ -40,6 +44,18 @@ class Lan:
     def mend(self, host: str) -> None:
         """Put the cable back in."""
         ip("-n", self._name("switch"), "link", "set", f"p-{host}", "up")
+
+    def move(self, host: str, address: str) -> None:
+        """Give *host* another *address* in the place of the one it has, as a new lease would."""
+        ip("-n", self._name(host), "addr", "del", f"{self.hosts[host]}/{64 if self.ipv6 else 24}", "dev", "eth0")
+        self.hosts[host] = address
+        self.add(host, address)
+
+    def add(self, host: str, address: str) -> None:
+        """Give *host* an *address* beside the one it has."""
+        # what looks for another machine with the address takes a second or two
+        rest = ("64", "nodad") if self.ipv6 else ("24",)
+        ip("-n", self._name(host), "addr", "add", f"{address}/{rest[0]}", "dev", "eth0", *rest[1:])
 
     def run(self, host: str, do: Callable[[], T]) -> T:
         """Return what *do* returns in a thread whose sockets are on *host*."""
@@ -54,11 +70,11 @@ class Lan:
         ip("-n", switch, "link", "add", "br0", "type", "bridge")
         ip("-n", switch, "link", "set", "br0", "up")
         for number, host in enumerate(names, 1):
-            name, self.hosts[host] = self._name(host), f"{self.subnet}.{number}"
+            name, self.hosts[host] = self._name(host), f"fd77::{number}" if self.ipv6 else f"{self.subnet}.{number}"
             ip("netns", "add", name)
             ip("-n", switch, "link", "add", f"p-{host}", "type", "veth", "peer", "name", "eth0", "netns", name)
             ip("-n", switch, "link", "set", f"p-{host}", "master", "br0", "up")
-            ip("-n", name, "addr", "add", f"{self.hosts[host]}/24", "dev", "eth0")
+            self.add(host, self.hosts[host])
             ip("-n", name, "link", "set", "eth0", "up")
             ip("-n", name, "link", "set", "lo", "up")
 
@@ -69,9 +85,12 @@ class Lan:
 
 
 @contextmanager
-def lan(*hosts: str, number: int = 0) -> Generator[Lan]:
-    """Yield a switch with *hosts* on it, whose names have at most five letters; each *number* is another network."""
-    made = Lan(f"{os.getpid()}{'' if not number else f'n{number}'}", subnet=f"10.77.{number}")
+def lan(*hosts: str, number: int = 0, ipv6: bool = False) -> Generator[Lan]:
+    """Yield a switch with *hosts* on it, whose names have at most five letters; each *number* is another network.
+
+    With *ipv6* the machines have addresses of that family alone.
+    """
+    made = Lan(f"{os.getpid()}{'' if not number else f'n{number}'}", subnet=f"10.77.{number}", ipv6=ipv6)
     try:
         made.build(hosts)
         yield made

@@ -20,8 +20,10 @@ from live_worker import clean_environ
 from namespaces import Lan
 from nat import Homes
 
+#: Tables of a configuration, with their heads.
+Parts = Sequence[tuple[str, Mapping[str, Any]]]
 #: A swarm without libp2p: nodes find each other by multicast DNS, and reach each other by TLS.
-LAN_ONLY: tuple[tuple[str, dict[str, Any]], ...] = (
+LAN_ONLY: Parts = (
     ("[[transport]]", {"use": "tcp"}),
     ("[[transport]]", {"use": "tls"}),
     ("[ledger]", {"use": "memory"}),
@@ -29,7 +31,7 @@ LAN_ONLY: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def parts_on_loopback(port: int, *bootstrap: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+def parts_on_loopback(port: int, *bootstrap: str) -> Parts:
     """Return parts that keep to loopback: libp2p listens on *port*, 0 for any, and begins with *bootstrap*."""
     host = {"listen_maddrs": [f"/ip4/127.0.0.1/tcp/{port}"], "bootstrap_peers": list(bootstrap)}
     return [
@@ -66,20 +68,25 @@ def an_invite(token: Path, into: Path, role: str) -> Path:
 
 @dataclass
 class Members:
-    """Who is started here is stopped in the end; *net* is where, None for this machine itself."""
+    """Who is started here is stopped in the end; *nets* are where, none for this machine itself.
+
+    Gateways serve clients at their machine's address, or *on_loopback*, where they are found whatever becomes of it.
+    """
 
     folder: Path
     token: Path
-    parts: Sequence[tuple[str, Mapping[str, Any]]] = LAN_ONLY
+    parts: Parts = LAN_ONLY
     nets: tuple[Lan | Homes, ...] = ()
     started: dict[str, LiveGateway] = field(default_factory=dict[str, LiveGateway])
+    on_loopback: bool = False
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def site(self, host: str) -> Site:
         """Return the machine called *host*."""
         for net in self.nets:
             if host in net.hosts:
-                return Site(net.hosts[host], tuple(net.prefix(host)), partial(net.run, host))
+                address = "127.0.0.1" if self.on_loopback else net.hosts[host]
+                return Site(address, tuple(net.prefix(host)), partial(net.run, host))
         return Site()
 
     def gateway(
@@ -88,7 +95,7 @@ class Members:
         *arguments: str,
         backends: Sequence[Mapping[str, Any]] = (),
         token: Path | None = None,
-        parts: Sequence[tuple[str, Mapping[str, Any]]] | None = None,
+        parts: Parts | None = None,
         wait: bool = True,
         **settings: Any,
     ) -> LiveGateway:
@@ -112,7 +119,7 @@ class Members:
         host: str,
         *options: str,
         token: Path | None = None,
-        parts: Sequence[tuple[str, Mapping[str, Any]]] | None = None,
+        parts: Parts | None = None,
         **settings: Any,
     ) -> LiveGateway:
         """Start a worker on *host*; it is on its way when this returns."""
@@ -181,7 +188,7 @@ class Members:
         arguments: Sequence[str],
         backends: Sequence[Mapping[str, Any]],
         token: Path | None,
-        parts: Sequence[tuple[str, Mapping[str, Any]]] | None,
+        parts: Parts | None,
         settings: Mapping[str, Any],
     ) -> LiveGateway:
         given: dict[str, Any] = {"name": host, "token_file": str(token or self.token)}
@@ -222,11 +229,12 @@ def _family(pid: int) -> list[int]:
 def members(
     folder: Path,
     *nets: Lan | Homes,
-    parts: Sequence[tuple[str, Mapping[str, Any]]] = LAN_ONLY,
+    parts: Parts = LAN_ONLY,
     token: Path | None = None,
+    on_loopback: bool = False,
 ) -> Generator[Members]:
     """Yield what starts members of one new swarm, on the machines of *nets*; all are stopped in the end."""
-    made = Members(folder, token or a_token(folder), parts, nets)
+    made = Members(folder, token or a_token(folder), parts, nets, on_loopback=on_loopback)
     try:
         yield made
     finally:

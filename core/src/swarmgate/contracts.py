@@ -39,7 +39,8 @@ class Transport(Protocol):
     def expose(self, service: Service, endpoint: Endpoint) -> AbstractAsyncContextManager[tuple[str, ...]]:
         """Let others reach *endpoint* while held; yield the addresses they may use, best first, at least one.
 
-        A service exposed twice gets other addresses each time, each of which leads to its own endpoint.
+        A service exposed twice gets other addresses each time, each of which leads to its own endpoint.  What stands
+        behind a question mark in an address is a hint how to get there: a path that holds is not left when it changes.
 
         Raises:
             Unreachable: this transport cannot be listened on, or its address is taken.

@@ -211,6 +211,8 @@ class Crew(AsyncIterator[tuple[Worker, ...]]):
                 path.reached = reached
                 try:
                     await self._look_into(path, reached.endpoint, log)
+                except Unreachable as error:
+                    raise Unreachable(reached.named(str(error), path.offer)) from None
                 finally:
                     path.reached = None
         raise Unavailable(path.displaced)
@@ -298,9 +300,14 @@ def _is_same(one: dict[str, str], other: dict[str, str]) -> bool:
 
 
 def _leads_to(path: Path, offer: Offer) -> bool:
-    """Return whether *path* needs no other one for *offer*: further addresses are no reason to leave one that holds."""
+    """Return whether *path* needs no other one for *offer*: further addresses are no reason to leave one that holds.
+
+    Neither are other hints how to get there, which is what stands behind the question mark of an address.
+    """
     held = path.reached.address if path.reached is not None else None
-    return held in offer.addresses or path.offer.addresses == offer.addresses
+    if held is not None and held.partition("?")[0] in {address.partition("?")[0] for address in offer.addresses}:
+        return True
+    return path.offer.addresses == offer.addresses
 
 
 @asynccontextmanager

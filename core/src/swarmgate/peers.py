@@ -22,7 +22,7 @@ from swarmgate.background import background
 from swarmgate.contracts import Backend
 from swarmgate.distant import Distant
 from swarmgate.errors import ConfigError, SwarmgateError
-from swarmgate.nouns import NodeId, Offer, Worker
+from swarmgate.nouns import Endpoint, NodeId, Offer, Worker
 from swarmgate.parts import Options
 from swarmgate.rota import Key
 from swarmgate.swarm.credential import RUN
@@ -73,16 +73,13 @@ class _Peer:
 
     offer: Offer
     worker: Worker | None
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     left_at: float | None = None
     news: anyio.Event = field(default_factory=anyio.Event)
-    ended: anyio.Event = field(default_factory=anyio.Event)
 
-    def is_still(self, offer: Offer, worker: Worker | None) -> bool:
-        """Return whether *offer* is of the same run of the same gateway, and *worker* not at another endpoint."""
-        runs = (self.offer.labels.get(RUN), offer.labels.get(RUN))
-        moved = worker is not None and self.worker is not None and worker.endpoint != self.worker.endpoint
-        return runs[0] == runs[1] and not moved
+    @property
+    def asked_at(self) -> tuple[Endpoint, str | None] | None:
+        """Return where it is asked, and which run of it: for another of either another backend is needed."""
+        return None if self.worker is None else (self.worker.endpoint, self.worker.offer.labels.get(RUN))
 
     def stir(self) -> None:
         self.news.set()
@@ -139,28 +136,21 @@ class Peers:
                 peer.left_at = anyio.current_time()
                 peer.stir()
         for key, (offer, worker) in found.items():
-            before = self._peers.get(key)
-            if before is not None and before.is_still(offer, worker):
-                if (before.offer, before.worker, before.left_at) != (offer, worker, None):
-                    before.offer, before.worker, before.left_at = offer, worker, None
-                    before.stir()
-                continue
-            if before is not None:
-                before.scope.cancel()
-            self._peers[key] = _Peer(offer, worker)
-            tasks.start_soon(self._follow_one, key, self._peers[key], before)
+            peer = self._peers.get(key)
+            if peer is None:
+                peer = self._peers[key] = _Peer(offer, worker)
+                tasks.start_soon(self._follow_one, key, peer)
+            elif (peer.offer, peer.worker, peer.left_at) != (offer, worker, None):
+                peer.offer, peer.worker, peer.left_at = offer, worker, None
+                peer.stir()
 
-    async def _follow_one(self, key: Key, peer: _Peer, before: _Peer | None) -> None:
-        """Hold *peer* open once the one *before* it, which had its name, has ended."""
-        if before is not None:
-            await before.ended.wait()
+    async def _follow_one(self, key: Key, peer: _Peer) -> None:
         try:
-            with peer.scope:
+            await self._hold(peer)
+            while peer.left_at is None:  # it came back while it was let go of
                 await self._hold(peer)
         finally:
-            peer.ended.set()
-            if self._peers.get(key) is peer:
-                del self._peers[key]
+            del self._peers[key]
 
     async def _hold(self, peer: _Peer) -> None:
         log = structlog.get_logger("swarmgate.peers").bind(node=peer.offer.node, offer=peer.offer.name)
@@ -205,10 +195,14 @@ class Peers:
                 return
 
     async def _use(self, peer: _Peer, distant: Distant, backend: Backend, enter: Callable[[], None]) -> None:
-        """Let *backend* answer until no path to *peer* is held any more, or its offer has been gone for long enough."""
+        """Let *backend* answer until no path to *peer* is held any more, or its offer has been gone for long enough.
+
+        Another path, or another run, needs another backend.  Its models stay known meanwhile: answers go on there.
+        """
+        asked_at = peer.asked_at
         with distant.answering_by(backend):
             enter()
-            while peer.worker is not None:
+            while peer.worker is not None and peer.asked_at == asked_at:
                 if not await self._news(peer, distant):
                     return
                 if peer.left_at is not None:  # else it would pass for ready until its next look

@@ -36,6 +36,11 @@ class Reached:
         """Return whether it goes directly or is relayed, empty if nobody knows."""
         return self.way.kind if self.way else ""
 
+    def named(self, text: str, offer: Offer) -> str:
+        """Return *text* with where *offer* is in the place of our end of the path, which tells people nothing."""
+        here = str(self.endpoint)
+        return text if here in self.address else text.replace(here, shortly(self.address, offer))
+
     def __str__(self) -> str:
         """Return how it goes, for people."""
         return f"{self.address} ({self.kind or 'nobody knows which way'})"
@@ -106,7 +111,7 @@ def by_scheme(transports: Mapping[str, Transport], *, head_start: float = HEAD_S
                 known = ", ".join(usable) or "nothing"
                 strange = {address: _strange(address, known) for address, each in understood.items() if each is None}
                 faults = strange | tries.faults
-                reasons = (_about(address, faults[address]) for address in dict.fromkeys(offer.addresses))
+                reasons = (_about(address, offer, faults[address]) for address in dict.fromkeys(offer.addresses))
                 raise Unreachable("; ".join(reasons) or f"{offer.node} offers no address")
             ranking.stood(offer, reached.address)
             try:
@@ -177,6 +182,16 @@ class _Tries:
         self._news = anyio.Event()
 
 
+def shortly(address: str, offer: Offer) -> str:
+    """Return *address* of *offer* for people who see whose it is: ``10.0.0.5:7479 (tls)``; one on a list whole."""
+    scheme, _, rest = address.partition("://")
+    where = rest.partition("?")[0].partition("/")[0]
+    if not _is_members(offer) or not where.startswith(offer.node):
+        return address
+    host = where.removeprefix(offer.node).removeprefix("@")
+    return f"{host} ({scheme})" if host else scheme
+
+
 def _is_members(offer: Offer) -> bool:
     try:
         public_key_of(offer.node)
@@ -194,9 +209,14 @@ def _of(address: str, transports: Mapping[str, Transport]) -> Transport | None:
     return transports.get(scheme) if divided else None
 
 
-def _about(address: str, fault: str) -> str:
-    """Return *fault* with the address it is about, which it may name itself."""
-    return fault if address in fault else f"{address}: {fault}"
+def _about(address: str, offer: Offer, fault: str) -> str:
+    """Return *fault* with the *address* of *offer* that it is about, once: it may name it itself."""
+    rest = fault.removeprefix(address)
+    if rest == fault and address in fault:
+        return fault
+    if rest != fault:
+        rest = rest.removeprefix(" cannot be reached").removeprefix(": ")
+    return f"{shortly(address, offer)}: {rest}"
 
 
 def _strange(address: str, known: str) -> str:

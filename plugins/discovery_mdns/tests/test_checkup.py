@@ -40,7 +40,7 @@ def test_another_swarm_is_named_where_ours_is_silent() -> None:
 
 def test_silence_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where what was sent does not arrive, it is missed after its time: here it is awaited in another group."""
-    listener = checkup._listener  # pyright: ignore[reportPrivateUsage]  # it is made to misbehave
-    monkeypatch.setattr(checkup, "_listener", lambda address, _, port: listener(address, "239.255.77.3", port))
+    opened = checkup._of_ipv4  # pyright: ignore[reportPrivateUsage]  # it is made to misbehave
+    monkeypatch.setattr(checkup, "_of_ipv4", lambda address, _, port: opened(address, "239.255.77.3", port))
     found = echo("127.0.0.1", group="239.255.77.2", port=45354, seconds=0.05)
     assert (found.level, found.code) == ("fault", "multicast.not_received")

@@ -140,6 +140,33 @@ async def test_leaving_takes_the_offers_along() -> None:
         await sees(theirs, lambda offers: offers == ())
 
 
+async def test_moving_takes_no_offer_along() -> None:
+    """A machine that gets other addresses goes on: whoever holds a path to it must not hear that it has ended."""
+    one, other, third = a_swarm("owner", "owner", "owner")
+    where, counts, mine = ["127.0.0.1"], list[int](), MemoryLedger()
+    await mine.post(offer_of(one))
+    moving = MdnsDiscovery(one, state_dir(), look=lambda: tuple(where), look_seconds=0.05)
+
+    async def count(ledger: MemoryLedger) -> None:
+        async with ledger.watch(LLAMA_RPC) as sets:
+            async for offers in sets:
+                counts.append(len(offers))
+
+    async with a_member(other) as theirs, anyio.create_task_group() as tasks:
+        tasks.start_soon(moving.run, mine)
+        tasks.start_soon(count, theirs)
+        await sees(theirs, lambda offers: len(offers) == 1)
+        where[:] = ["127.0.0.1", "127.0.0.2"]
+        with capture_logs() as said:
+            while not any(entry["event"] == "mdns.opened" for entry in said):  # noqa: ASYNC110  # of the log
+                await anyio.sleep(0.01)
+        # it says all anew where it is now, to those who have not been there before
+        async with a_member(third) as late:
+            await sees(late, lambda offers: len(offers) == 1)
+        assert counts[counts.index(1) :] == [1] * (len(counts) - counts.index(1))
+        tasks.cancel_scope.cancel()
+
+
 async def test_silence_lets_an_offer_lapse_and_renewal_keeps_it() -> None:
     """With a lifetime of three seconds it still stands after five, for it is renewed; without renewals it goes."""
     one, other, third = a_swarm("owner", "owner", "owner")

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, aclosing
 import anyio
 import pytest
 from swarmgate.api import background
-from swarmgate_discovery_mdns.network import SERVICE_TYPE, Network, addresses_here
+from swarmgate_discovery_mdns.network import SERVICE_TYPE, Network, interfaces_here, speaking
 
 pytestmark = pytest.mark.anyio
 LOOPBACK = ["127.0.0.1"]
@@ -70,4 +70,26 @@ async def test_without_an_address_there_is_no_network() -> None:
 
 def test_there_is_an_address_here() -> None:
     """Loopback counts where there is nothing else."""
-    assert addresses_here()
+    assert interfaces_here()
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param([(1, "127.0.0.1"), (1, "::1")], ("127.0.0.1",), id="loopback, where there is nothing else"),
+        pytest.param([(1, "127.0.0.1"), (2, "10.0.0.5")], ("10.0.0.5",), id="what others can hear"),
+        pytest.param([(2, "fd00::5"), (1, "127.0.0.1")], ("fd00::5",), id="IPv6 alone"),
+        pytest.param([(2, "fd00::5"), (2, "10.0.0.5")], ("10.0.0.5", "fd00::5"), id="both families"),
+        pytest.param([(2, "fd00::6"), (2, "fd00::5"), (3, "fd01::1")], ("fd00::6", "fd01::1"), id="one an interface"),
+        pytest.param([(2, "fd00::bad"), (2, "fd00::5")], ("fd00::5",), id="the first that works"),
+        pytest.param([(2, "fe80::1"), (2, "169.254.7.7"), (1, "127.0.0.1")], ("127.0.0.1",), id="none of one link"),
+    ],
+)
+def test_it_speaks_by_what_others_can_hear(found: list[tuple[int, str]], expected: tuple[str, ...]) -> None:
+    """All IPv4 addresses, and of IPv6 one of each interface; loopback if there is nothing else."""
+    assert speaking(found, works=lambda address: "bad" not in address) == expected
+
+
+def test_an_address_that_cannot_be_bound_is_no_address() -> None:
+    """A fresh IPv6 address cannot be for some seconds, while it is looked for another machine that has it."""
+    assert speaking([(1, "127.0.0.1"), (2, "2001:db8::1")]) == ("127.0.0.1",)

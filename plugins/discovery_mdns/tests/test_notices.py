@@ -37,6 +37,19 @@ def test_a_change_does_not_wait() -> None:
     assert told.name == "n0"
 
 
+def test_on_another_network_all_is_told_again() -> None:
+    """Under the names it has, and by word of nobody's end: who is on both hears of one offer that stands."""
+    made, copy = notices(), Replica(OTHER)
+    (first,) = made.take([OFFER], 0.0)
+    made.forget_told()
+    (again,) = made.take([OFFER], 1.0)
+    assert (again.name, again.last) == (first.name, False)
+    for notice in (first, again):
+        copy.receive(from_txt(notice.txt), 1.0, direct=False)
+        assert len(copy.standing(1.0)) == 1
+    assert made.take([OFFER], 2.0) == []
+
+
 def test_the_end_is_the_last_word() -> None:
     """It is signed, too; the same offer later has a name of its own."""
     made, copy = notices(), Replica(OTHER)

@@ -17,12 +17,13 @@ from tls_pairs import ended_and_good
 
 
 def test_a_knock_is_known_to_the_swarm_alone() -> None:
-    """All members know each other's knocks, which are never the same; others do not, nor is it one when changed."""
-    one, other = map(Credentials, a_swarm("owner", "worker"))
+    """All members know a knock at their own door, which is never the same; others do not, nor when it is changed."""
+    one, other, third = map(Credentials, a_swarm("owner", "worker", "node"))
     (stranger,) = map(Credentials, a_swarm("owner"))
-    knock = one.knock()
+    knock = one.knock(other.membership.id)
     assert len(knock) == KNOCK_BYTES
-    assert knock != one.knock()
+    assert knock != one.knock(other.membership.id)
+    assert not third.is_knock(knock)
     assert other.is_knock(knock)
     assert not stranger.is_knock(knock)
     assert not other.is_knock(knock[:-1] + bytes((knock[-1] ^ 1,)))
@@ -32,7 +33,7 @@ def test_a_knock_is_known_to_the_swarm_alone() -> None:
 def test_a_seal_for_another_purpose_is_no_knock() -> None:
     """What is overheard elsewhere, such as in multicast, opens nothing."""
     one, _ = a_swarm()
-    assert not Credentials(one).is_knock(one.seal(b"swarmgate tls 1", purpose=b"mdns"))
+    assert not Credentials(one).is_knock(one.seal(b"swarmgate tls 2", purpose=b"mdns"))
 
 
 def test_tls_is_new_and_asks_for_certificates() -> None:
@@ -79,7 +80,7 @@ def test_what_the_gateway_says_is_enough() -> None:
     )
     made = read(said)
     assert made.membership.id == one.id
-    assert Credentials(other).is_knock(made.knock())
+    assert Credentials(other).is_knock(made.knock(NodeId(other.id)))
     with pytest.raises(WireError, match="is revoked"):
         made.examine(other.certificate)
 

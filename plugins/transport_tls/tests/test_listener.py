@@ -124,7 +124,7 @@ async def test_a_knock_of_another_swarm_opens_nothing() -> None:
     """Another token's knock is a stranger's."""
     (stranger,) = a_swarm("owner")
     async with a_door() as held:
-        assert await apart(lambda: said_to(held.door, Credentials(stranger).knock() + b"x")) == b""
+        assert await apart(lambda: said_to(held.door, Credentials(stranger).knock(held.other.id) + b"x")) == b""
 
 
 async def test_an_overheard_knock_opens_nothing() -> None:
@@ -135,7 +135,7 @@ async def test_an_overheard_knock_opens_nothing() -> None:
         tls = a_context().wrap_bio(incoming, outgoing)
         with pytest.raises(ssl.SSLWantReadError):
             tls.do_handshake()
-        flight = Credentials(held.one).knock() + outgoing.read()
+        flight = Credentials(held.one).knock(held.other.id) + outgoing.read()
         with dialled(held.door, flight) as sock:
             first = sock.recv(100)
         return first, said_to(held.door, flight)
@@ -146,13 +146,20 @@ async def test_an_overheard_knock_opens_nothing() -> None:
         assert second == b""
 
 
+async def test_a_knock_at_another_member_opens_nothing() -> None:
+    """What was overheard at one door is nothing at any other: it would be new there, and show a certificate."""
+    async with a_door() as held:
+        overheard = Credentials(held.one).knock(held.one.id) + b"\x16\x03\x01\x02\x00"
+        assert await apart(lambda: said_to(held.door, overheard)) == b""
+
+
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2])
 async def test_older_tls_is_refused(newest: ssl.TLSVersion) -> None:
     """Also who knows the token cannot have the connection in an older version."""
 
     def shake() -> str:
         context = a_context(newest=newest)
-        with dialled(held.door, Credentials(held.one).knock()) as sock:
+        with dialled(held.door, Credentials(held.one).knock(held.other.id)) as sock:
             with pytest.raises(ssl.SSLError) as caught:
                 context.wrap_socket(sock)
             return str(caught.value)
@@ -165,7 +172,10 @@ async def test_without_a_certificate_nothing_is_answered() -> None:
     """The token's knock alone does not do: who shows no certificate gets an alert, and no answer to its hello."""
 
     def shake() -> str:
-        with dialled(held.door, Credentials(held.one).knock()) as sock, a_context().wrap_socket(sock) as tls:
+        with (
+            dialled(held.door, Credentials(held.one).knock(held.other.id)) as sock,
+            a_context().wrap_socket(sock) as tls,
+        ):
             tls.sendall(encode_frame(CONTROL))
             with pytest.raises(ssl.SSLError) as caught:
                 tls.recv(1000)
@@ -178,7 +188,10 @@ async def test_without_a_certificate_nothing_is_answered() -> None:
 @contextmanager
 def inside(held: Pair, first: bytes) -> Generator[ssl.SSLSocket]:
     """Be a member that has shaken hands and then says *first*."""
-    with dialled(held.door, Credentials(held.one).knock()) as sock, a_context(held.one).wrap_socket(sock) as tls:
+    with (
+        dialled(held.door, Credentials(held.one).knock(held.other.id)) as sock,
+        a_context(held.one).wrap_socket(sock) as tls,
+    ):
         tls.sendall(first)
         yield tls
 
@@ -273,7 +286,7 @@ async def test_who_dawdles_is_turned_away(stage: str) -> None:
 
     def trickle() -> float:
         began = time.monotonic()
-        knock = Credentials(held.one).knock()
+        knock = Credentials(held.one).knock(held.other.id)
         with ExitStack() as stack:
             if stage == "in the hello":
                 sock: socket.socket = stack.enter_context(inside(held, b""))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
 import struct
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 
 import anyio
 import anyio.to_thread
@@ -15,8 +17,8 @@ from swarmgate.api import Ailment, Check, Finding, Membership, Patient, Replica,
 
 from swarmgate_discovery_mdns import MdnsOptions
 
-#: Multicast DNS (RFC 6762, 5): the group and the port.
-_GROUP, _PORT = "224.0.0.251", 5353
+#: Multicast DNS (RFC 6762, 5): the groups of IPv4 and IPv6, and the port.
+_GROUP, _GROUP6, _PORT = "224.0.0.251", "ff02::fb", 5353
 #: A question for nobody: header with one question; PTR, class IN.
 _QUESTION = (
     b"\0\0\0\0\0\1\0\0\0\0\0\0"
@@ -48,10 +50,10 @@ OTHER_SWARM = Ailment(
 
 
 async def _examine(patient: Patient) -> Sequence[Finding]:
-    from swarmgate_discovery_mdns.network import addresses_here
+    from swarmgate_discovery_mdns.network import interfaces_here
 
     options = next((each for each in patient.options["discovery/mdns"] if isinstance(each, MdnsOptions)), MdnsOptions())
-    addresses = tuple(options.interfaces) or addresses_here()
+    addresses = tuple(options.interfaces) or interfaces_here()
     if not addresses:
         return [NO_SOCKET.found("this machine has no network address")]
     findings = [await anyio.to_thread.run_sync(echo, address) for address in addresses]
@@ -69,11 +71,17 @@ MULTICAST = Check(
 )
 
 
-def echo(address: str, *, group: str = _GROUP, port: int = _PORT, seconds: float = _ECHO_SECONDS) -> Finding:
-    """Send a question by the interface with *address*, and see whether a second socket receives it.  Blocks."""
+def echo(address: str, *, group: str = "", port: int = _PORT, seconds: float = _ECHO_SECONDS) -> Finding:
+    """Send a question by the interface with *address*, and see whether a second socket receives it.  Blocks.
+
+    It goes to multicast DNS's *group* of that address's family, unless another is given.
+    """
     about = f"interface {address}"
+    group = group or (_GROUP6 if ":" in address else _GROUP)
+    opened = _of_ipv6 if ":" in address else _of_ipv4
     try:
-        with _listener(address, group, port) as receiver, _sender(address) as sender:
+        receiver, sender = opened(address, group, port)
+        with receiver, sender:
             sent_from = sender.getsockname()
             sender.sendto(_QUESTION, (group, port))
             end = time.monotonic() + seconds
@@ -86,31 +94,57 @@ def echo(address: str, *, group: str = _GROUP, port: int = _PORT, seconds: float
     return NOT_RECEIVED.found(f"what was sent to {group} has not arrived within {seconds:g} s", about=about)
 
 
-def _listener(address: str, group: str, port: int) -> socket.socket:
-    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "SO_REUSEPORT"):
-            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+def _of_ipv4(address: str, group: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Return a socket that is in *group* by the interface with *address*, and one that sends to it by that."""
+    with ExitStack() as stack:
+        receiver, sender = (stack.enter_context(_shared(socket.AF_INET)) for _ in range(2))
         receiver.bind((group, port))
         membership = struct.pack("4s4s", socket.inet_aton(group), socket.inet_aton(address))
         receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-    except OSError:
-        receiver.close()
-        raise
-    return receiver
-
-
-def _sender(address: str) -> socket.socket:
-    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
         sender.bind((address, 0))
-    except OSError:
-        sender.close()
-        raise
-    return sender
+        stack.pop_all()
+    return receiver, sender
+
+
+def _of_ipv6(address: str, group: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Return the same as :func:`_of_ipv4` of IPv6, whose groups are joined by the number of an interface."""
+    index = _index_of(address)
+    with ExitStack() as stack:
+        receiver, sender = (stack.enter_context(_shared(socket.AF_INET6)) for _ in range(2))
+        receiver.bind((group, port, 0, index))
+        membership = struct.pack("@16sI", socket.inet_pton(socket.AF_INET6, group), index)
+        receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+        sender.bind((address, 0))
+        stack.pop_all()
+    return receiver, sender
+
+
+def _shared(family: socket.AddressFamily) -> socket.socket:
+    """Return a socket whose port others on this machine may have, too."""
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "SO_REUSEPORT"):
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return made
+
+
+def _index_of(address: str) -> int:
+    """Return the number of the interface with the IPv6 *address*.
+
+    Raises:
+        OSError: there is none.
+
+    """
+    import ifaddr
+
+    for adapter in ifaddr.get_adapters():
+        if any(each.is_IPv6 and each.ip[0] == address for each in adapter.ips):
+            return adapter.index or 0
+    raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
 
 
 async def _heard(addresses: Sequence[str], membership: Membership) -> list[Finding]:

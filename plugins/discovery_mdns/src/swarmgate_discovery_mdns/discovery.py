@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from swarmgate.api import (
     keep_revocation,
 )
 
-from swarmgate_discovery_mdns.network import Network, addresses_here
+from swarmgate_discovery_mdns.network import Network, interfaces_here
 from swarmgate_discovery_mdns.notices import Notices
 from swarmgate_discovery_mdns.txt import from_txt
 
@@ -44,7 +44,8 @@ _NAME_BYTES = 8
 class MdnsDiscovery:
     """Multicast DNS for the members of one swarm.
 
-    Silence is noticed when an offer lapses: *lifetime_seconds* after it was last announced.
+    Silence is noticed when an offer lapses: *lifetime_seconds* after it was last announced.  It speaks by *interfaces*,
+    or, without any, by what *look* finds, every *look_seconds*.
     """
 
     def __init__(
@@ -54,10 +55,13 @@ class MdnsDiscovery:
         *,
         interfaces: Sequence[str] = (),
         lifetime_seconds: float = 120.0,
+        look: Callable[[], tuple[str, ...]] = interfaces_here,
+        look_seconds: float = _LOOK_SECONDS,
     ) -> None:
         self._membership = membership
         self._state_dir = state_dir
-        self._interfaces = tuple(interfaces)
+        self._look = look if not interfaces else lambda: tuple(interfaces)
+        self._look_seconds = look_seconds
         self._lifetime = lifetime_seconds
         self._log = structlog.get_logger("swarmgate.discovery_mdns")
 
@@ -65,27 +69,44 @@ class MdnsDiscovery:
         return f"<MdnsDiscovery of {self._membership.id}>"
 
     async def run(self, ledger: Ledger) -> None:
-        """Announce and listen until cancelled, on whatever addresses this machine has at the moment."""
+        """Announce and listen until cancelled, on whatever addresses this machine has at the moment.
+
+        What we offer ends when this does, and not when the machine moves: it is announced anew where it is then.
+        """
         replica = Replica(self._membership)  # one for all addresses: what was heard once is not news again
-        async with self._without_revoked(replica, ledger):
+        ours = _Ours(self._notices(replica))
+        async with self._without_revoked(replica, ledger), self._watched(ours, ledger):
             pause = _FIRST_PAUSE
             while True:
-                here = self._interfaces or addresses_here()
+                here = self._look()
                 try:
-                    async with Network.opened(here) as network, background() as tasks:
+                    async with Network.opened(here) as network:
                         self._log.info("mdns.opened", interfaces=list(here))
                         pause = _FIRST_PAUSE
-                        tasks.start_soon(self._listen, network, replica, ledger)
-                        tasks.start_soon(self._announce, network, replica, ledger)
-                        await self._until_moved(here)
+                        await self._serve(network, ours, replica, ledger, here)
                 except OSError as error:
                     self._log.warning("mdns.failed", reason=str(error), seconds=pause)
                     await anyio.sleep(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE)
 
+    async def _serve(
+        self, network: Network, ours: _Ours, replica: Replica, ledger: Ledger, here: Sequence[str]
+    ) -> None:
+        """Announce and listen by *network* until this machine is no longer *here*, or all that we offer ends."""
+        ours.notices.forget_told()
+        try:
+            async with background() as tasks:
+                tasks.start_soon(self._listen, network, replica, ledger)
+                tasks.start_soon(self._announce, network, ours)
+                await self._until_moved(here)
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
+                await self._tell(network, ours.notices, ())
+            raise
+
     async def _until_moved(self, here: Sequence[str]) -> None:
-        while self._interfaces or addresses_here() == here:  # noqa: ASYNC110  # nobody tells of it
-            await anyio.sleep(_LOOK_SECONDS)
+        while self._look() == here:  # noqa: ASYNC110  # nobody tells of it
+            await anyio.sleep(self._look_seconds)
 
     @asynccontextmanager
     async def _without_revoked(self, replica: Replica, ledger: Ledger) -> AsyncGenerator[None]:
@@ -127,40 +148,41 @@ class MdnsDiscovery:
             offer = msgspec.structs.replace(entry.offer, lifetime=stands)
             await (ledger.post(offer) if entry.kind == "offer" else ledger.withdraw(offer))
 
-    async def _announce(self, network: Network, replica: Replica, ledger: Ledger) -> None:
-        notices = Notices(
+    def _notices(self, replica: Replica) -> Notices:
+        return Notices(
             self._membership,
             replica,
             lifetime_seconds=self._lifetime,
             draw=lambda: secrets.token_hex(_NAME_BYTES),
         )
-        ours: dict[Service, tuple[Offer, ...]] = {}
-        news = anyio.Event()
+
+    @asynccontextmanager
+    async def _watched(self, ours: _Ours, ledger: Ledger) -> AsyncGenerator[None]:
+        """Keep *ours* in step with what this node offers, and with who is revoked, meanwhile."""
 
         async def watch(service: Service) -> None:
-            nonlocal news
             async with ledger.watch(service) as sets:
                 async for offers in sets:
-                    ours[service] = tuple(offer for offer in offers if offer.node == self._membership.id)
-                    news.set()
+                    ours.put(service, [offer for offer in offers if offer.node == self._membership.id])
 
-        forget = self._membership.revocations.listen(lambda _: news.set())
+        forget = self._membership.revocations.listen(lambda _: ours.stir())
         try:
             async with background() as tasks:
                 for service in _SERVICES:
                     tasks.start_soon(watch, service)
-                while True:
-                    news = anyio.Event()
-                    await self._tell(network, notices, [offer for offers in ours.values() for offer in offers])
-                    renewal = notices.next_renewal()
-                    with anyio.move_on_after(None if renewal is None else renewal - time.monotonic()):
-                        await news.wait()
+                yield
         finally:
             forget()
-            with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
-                await self._tell(network, notices, [])
 
-    async def _tell(self, network: Network, notices: Notices, offers: list[Offer]) -> None:
+    async def _announce(self, network: Network, ours: _Ours) -> None:
+        while True:
+            news = ours.news
+            await self._tell(network, ours.notices, ours.offers)
+            renewal = ours.notices.next_renewal()
+            with anyio.move_on_after(None if renewal is None else renewal - time.monotonic()):
+                await news.wait()
+
+    async def _tell(self, network: Network, notices: Notices, offers: Sequence[Offer]) -> None:
         refused, now = dict(notices.refused), time.monotonic()
         async with anyio.create_task_group() as tasks:
             for notice in (*notices.revoked(self._membership.revocations.entries, now), *notices.take(offers, now)):
@@ -168,3 +190,30 @@ class MdnsDiscovery:
                 tasks.start_soon(tell, notice.name, notice.txt, notice.addresses)
         for name in notices.refused.keys() - refused.keys():
             self._log.warning("mdns.not_announced", offer=name, reason=notices.refused[name])
+
+
+class _Ours:
+    """What this node offers, and how much of it has been announced; *news* tells of changes."""
+
+    def __init__(self, notices: Notices) -> None:
+        self.notices = notices
+        self.news = anyio.Event()
+        self._offers: dict[Service, Sequence[Offer]] = {}
+
+    def __repr__(self) -> str:
+        return f"<_Ours: {len(self.offers)} offers>"
+
+    @property
+    def offers(self) -> Sequence[Offer]:
+        """Return what this node offers now."""
+        return [offer for offers in self._offers.values() for offer in offers]
+
+    def put(self, service: Service, offers: Sequence[Offer]) -> None:
+        """Learn that of *service* this node offers *offers* now."""
+        self._offers[service] = offers
+        self.stir()
+
+    def stir(self) -> None:
+        """Have it looked at anew what is to be announced."""
+        self.news.set()
+        self.news = anyio.Event()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import AsyncGenerator, Awaitable, Container, Sequence
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -28,16 +29,49 @@ _REMEMBERED = 4096
 _LAST_WORD_SECONDS = 0.3
 
 
-def addresses_here() -> tuple[str, ...]:
-    """Return this machine's IPv4 addresses, loopback only where there is no other.  Does not block for long."""
-    found = sorted(
-        str(address.ip)
+def interfaces_here() -> tuple[str, ...]:
+    """Return an address of each interface of this machine for each family; reads them from the system."""
+    return speaking(
+        (adapter.index or 0, address.ip if isinstance(address.ip, str) else address.ip[0])
         for adapter in ifaddr.get_adapters()
         for address in adapter.ips
-        if address.is_IPv4 and not ipaddress.ip_address(str(address.ip)).is_link_local
     )
-    beyond = tuple(address for address in found if not ipaddress.ip_address(address).is_loopback)
-    return beyond or tuple(found)
+
+
+def speaking(found: Iterable[tuple[int, str]], *, works: Callable[[str], bool] | None = None) -> tuple[str, ...]:
+    """Return by which addresses to announce and listen, of pairs of an interface's number and an address *found*.
+
+    All of IPv4, and of IPv6 the first of each interface that *works* already: for some seconds a fresh one does not.
+    None that is link-local, as an offer cannot carry its zone; loopback only if nothing else is there.
+    """
+    works = works or _can_be_bound
+    four: list[str] = []
+    six: dict[int, str] = {}
+    for index, text in found:
+        address = ipaddress.ip_address(text)
+        if address.is_link_local:
+            continue
+        if address.version == 4:  # noqa: PLR2004  # IPv4
+            four.append(text)
+        elif not address.is_loopback and index not in six and works(text):
+            six[index] = text
+    everything = (*sorted(four), *sorted(six.values()))
+    beyond = tuple(text for text in everything if not ipaddress.ip_address(text).is_loopback)
+    return beyond or everything
+
+
+def _can_be_bound(address: str) -> bool:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _families(addresses: Sequence[str]) -> IPVersion:
+    six = [":" in address for address in addresses]
+    return IPVersion.V6Only if all(six) else IPVersion.All if any(six) else IPVersion.V4Only
 
 
 class Network:
@@ -63,7 +97,7 @@ class Network:
         """
         if not addresses:
             raise OSError("this machine has no network address")
-        zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=IPVersion.V4Only)
+        zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=_families(addresses))
         with anyio.CancelScope(shield=True):  # closed while it opens, zeroconf leaves sockets behind
             await zeroconf.zeroconf.async_wait_for_start()
         try:

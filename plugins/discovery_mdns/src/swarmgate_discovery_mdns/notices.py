@@ -5,8 +5,9 @@ Each offer has a name drawn by lot, which tells nothing and lasts as long as the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from swarmgate.api import Membership, NodeId, Offer, Replica, Service, WireError
@@ -63,6 +64,11 @@ class Notices:
     def next_renewal(self) -> float | None:
         """Return when something has to be announced anew, None if nothing is announced."""
         return min((each.renew_at for each in self._standing.values()), default=None)
+
+    def forget_told(self) -> None:
+        """Have all announced anew that stands, by the names it has: on another network nobody has heard of it."""
+        self._standing = {key: replace(each, renew_at=-math.inf) for key, each in self._standing.items()}
+        self._revocations.clear()
 
     def revoked(self, entries: Iterable[bytes], now: float) -> list[Notice]:
         """Return what is to be announced now that *entries*, signed by owners, say who is revoked.

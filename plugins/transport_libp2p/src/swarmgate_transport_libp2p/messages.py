@@ -19,8 +19,9 @@ class Begin(Frame, frozen=True):
     """Who we are in the swarm, and how the host is to be; always the first.  It carries secrets: never log it.
 
     *listen* and *announce* are multiaddresses; announce is empty where this machine's own addresses are to be told.
-    With *may_move* another port is taken if that of *listen* is not free.  With *punches*, who is reached through a
-    relay is dialled at the same moment as it dials us.
+    With *may_move* another port is taken if that of *listen* is not free.  *beside* is listened on at the same port
+    too, or at another one, or not at all: a machine may lack that family of addresses.  With *punches*, who is reached
+    through a relay is dialled at the same moment as it dials us.
     """
 
     key: bytes
@@ -31,6 +32,7 @@ class Begin(Frame, frozen=True):
     revoked: tuple[str, ...]
     listen: tuple[str, ...]
     may_move: bool = False
+    beside: tuple[str, ...] = ()
     announce: tuple[str, ...] = ()
     max_connections: int = 0
     relay: bool = False

@@ -29,8 +29,8 @@ class HostOptions(Options, frozen=True):
     The first of them that is opened brings the host, and its settings count; but those of bootstrap_peers of all.
     """
 
-    #: Where to listen, as multiaddresses, such as /ip4/0.0.0.0/tcp/4001; unset, at a free port of all IPv4 addresses,
-    #: which stays the same from then on.
+    #: Where to listen, as multiaddresses, such as /ip4/0.0.0.0/tcp/4001; unset, at a free port of all addresses, IPv6
+    #: among them, which stays the same from then on.
     listen_maddrs: list[str] = []
     #: The multiaddresses that others are told; unset, this machine's own. Needed behind a NAT with a forwarded port.
     announce_maddrs: list[str] = []

@@ -65,7 +65,7 @@ from swarmgate_transport_libp2p.standing import Held, Standing
 _START_SECONDS = 600.0
 #: How long the child may take to note what is exposed, in seconds.
 _NOTED_SECONDS = 2.0
-_ANY_PORT = "/ip4/0.0.0.0/tcp/{port}"
+_ANY_PORT, _BESIDE = "/ip4/0.0.0.0/tcp/{port}", "/ip6/::"
 _SEVERITIES = ("debug", "info", "warning", "error", "critical")
 
 
@@ -237,9 +237,8 @@ class Sidecar:
 
     def started(self) -> Sequence[Frame]:
         """Tell a fresh child all that stands."""
-        member, options = self.membership, self.options
+        member, options, port = self.membership, self.options, self.keeper.kept.port
         asked = tuple(options.listen_maddrs)
-        port = self.keeper.kept.port
         begin = Begin(
             key=member.key,
             certificate=member.certificate,
@@ -247,8 +246,9 @@ class Sidecar:
             rendezvous=member.rendezvous,
             sealing=member.sealing,
             revoked=tuple(member.revocations.peers),
-            listen=self._bound or asked or (_ANY_PORT.format(port=port),),
+            listen=(self._bound or asked) if asked else (_ANY_PORT.format(port=port),),
             may_move=not asked or (bool(self._bound) and self._bound != asked),
+            beside=() if asked else (_BESIDE,),
             announce=tuple(options.announce_maddrs),
             max_connections=options.most_connections,
             relay=options.relay,

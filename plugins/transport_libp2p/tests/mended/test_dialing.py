@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+
 from swarmgate_transport_libp2p.child.mended.dialing import in_order, reason_of
 
 LAN, WAN = "/ip4/10.0.0.5/tcp/1", "/ip4/192.0.2.7/tcp/1"
@@ -41,3 +43,10 @@ def test_the_reason_is_the_first_that_says_something() -> None:
     middle.__cause__ = telling
     assert reason_of(outer) == "one of us is not of the other's swarm"
     assert reason_of(TimeoutError()) == "TimeoutError"
+
+
+def test_the_system_says_why_an_address_is_dead() -> None:
+    """Of trio's attempts at one address the first one's number is told, in the system's words."""
+    failed = OSError("all attempts to connect to 10.0.0.5:4001 failed")
+    failed.__cause__ = ExceptionGroup("all of them", [ConnectionRefusedError(errno.ECONNREFUSED, "Error connecting")])
+    assert reason_of(failed) == "connection refused"

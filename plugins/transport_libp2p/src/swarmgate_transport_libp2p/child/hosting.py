@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
+from multiaddr import Multiaddr
 from swarmgate.api import ConfigError
 
 from swarmgate_transport_libp2p.child.mended.host import MendedHost
 from swarmgate_transport_libp2p.child.mended.host import open_host as open_mended
 from swarmgate_transport_libp2p.child.mended.limits import Limits
 from swarmgate_transport_libp2p.messages import Begin
+
+log = structlog.get_logger("swarmgate.libp2p")
 
 #: More connections than anybody has.
 _UNLIMITED = 1 << 20
@@ -43,4 +47,18 @@ async def open_host(begin: Begin) -> AsyncGenerator[MendedHost]:
             if not begin.may_move:
                 raise
             host = await listening(*(f"{text.rpartition('/')[0]}/0" for text in begin.listen))
+        for where in begin.beside:
+            await _listen_beside(host, where)
         yield host
+
+
+async def _listen_beside(host: MendedHost, where: str) -> None:
+    """Listen on *where*, too, an address such as /ip6/::, at the port that *host* has; at another if that is taken."""
+    (port, *_) = (each.value_for_protocol("tcp") for each in host.get_transport_addrs())
+    for wanted in (port, 0):
+        try:
+            await host.swarm.listen(Multiaddr(f"{where}/tcp/{wanted}"))
+        except ConfigError as fault:
+            log.debug("host.not_beside", reason=str(fault))
+        else:
+            return

@@ -9,9 +9,8 @@ import structlog
 import trio
 from swarmgate.api import NodeId, Revocations, Unreachable
 
-from swarmgate_transport_libp2p.child import wires
 from swarmgate_transport_libp2p.child.gate import Gate
-from swarmgate_transport_libp2p.child.mended.dialing import in_order
+from swarmgate_transport_libp2p.child.mended.dialing import in_order, reason_of
 from swarmgate_transport_libp2p.child.redial import Redial
 from swarmgate_transport_libp2p.child.relaying import MOST_RELAYS, Relaying
 
@@ -127,7 +126,7 @@ class Peers:
             try:
                 await self._attempt(peer, address)
             except Exception as error:  # noqa: BLE001  # whatever the library raises
-                failures.append(f"{address}: {wires.told(error)}")
+                failures.append(f"{address}: {reason_of(error)}")
             left -= 1
             next_one.set()
             if left == 0 or self._gate.is_connected(peer):

@@ -14,8 +14,7 @@ from swarmgate.api import Membership, NodeId, Peer, Revocations, WireError
 from swarmgate_transport_tls.messages import Configure
 
 #: What is sealed for a knock; the seal adds a nonce and a tag, so that it looks like nothing and is never the same.
-_KNOCK = b"swarmgate tls 1"
-_PURPOSE = b"tls"
+_KNOCK = b"swarmgate tls 2"
 KNOCK_BYTES = 12 + len(_KNOCK) + 16
 #: RFC 8410, 7: PKCS #8 of an Ed25519 seed, up to the seed's 32 bytes.
 _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
@@ -38,14 +37,14 @@ class Credentials:
     def __repr__(self) -> str:
         return f"<Credentials of {self.membership.id}>"
 
-    def knock(self) -> bytes:
-        """Return what shows, before anything is said, that one holds the swarm's token or an invite."""
-        return self.membership.seal(_KNOCK, purpose=_PURPOSE)
+    def knock(self, peer: NodeId) -> bytes:
+        """Return what shows to *peer*, before anything is said, that one holds the swarm's token or an invite."""
+        return self.membership.seal(_KNOCK, purpose=_purpose(peer))
 
     def is_knock(self, data: bytes) -> bool:
-        """Return whether *data*, :data:`KNOCK_BYTES` long, comes from somebody of this swarm."""
+        """Return whether *data*, :data:`KNOCK_BYTES` long, comes from somebody of this swarm, and is meant for us."""
         try:
-            return self.membership.unseal(data, purpose=_PURPOSE) == _KNOCK
+            return self.membership.unseal(data, purpose=_purpose(self.membership.id)) == _KNOCK
         except WireError:
             return False
 
@@ -62,6 +61,11 @@ class Credentials:
         if expected is not None and peer.id != expected:
             raise WireError(f"it is {peer.id}, expected {expected}")
         return peer
+
+
+def _purpose(peer: NodeId) -> bytes:
+    """Return what a knock at *peer* is sealed for: overheard there, it must open no other member's door."""
+    return b"tls " + peer.encode()
 
 
 def read(said: Configure) -> Credentials:

@@ -111,7 +111,7 @@ class Listener:
             async with asyncio.timeout(self._seconds) as limit:
                 tune(accepted)
                 if not await self._is_member(accepted):
-                    self._turn_away(host, "it does not belong to this swarm")
+                    self._turn_away(host, "it does not belong to this swarm, or looks for another member")
                     accepted.close()
                     return
                 if visit is not None:

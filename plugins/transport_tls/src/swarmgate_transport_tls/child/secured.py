@@ -21,8 +21,8 @@ from swarmgate_transport_tls.child.words import HEAD, Answer, Hello, answers, wo
 FrameT = TypeVar("FrameT", bound=Frame)
 _CHUNK = 1 << 14
 _NO_MEMBER = (
-    "it closed the connection without a word, as it does with strangers (is the token the same on both sides?), when "
-    "it is shutting down, and when it has too many visitors"
+    "it closed the connection without a word, as it does with strangers (is the token the same on both sides?), with "
+    "who looks for another member there, when it is shutting down, and when it has too many visitors"
 )
 
 
@@ -156,7 +156,7 @@ async def call(
 async def _agree(connection: Secured, credentials: Credentials, peer: NodeId, hello: Hello) -> None:
     trusted = False
     try:
-        await connection.shake_hands(first=credentials.knock())
+        await connection.shake_hands(first=credentials.knock(peer))
         trusted = True
         connection.identify(credentials, peer)
         await connection.say(hello)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import chain, zip_longest
 
@@ -28,4 +29,10 @@ def reason_of(fault: BaseException) -> str:
     """Return what is at the bottom of *fault*: libp2p wraps it several times, and says little in each wrapping."""
     while type(fault).__module__.startswith("libp2p.") and (below := fault.__cause__) is not None:
         fault = below
+    # trio says that all attempts failed, and keeps to itself why each did
+    match fault.__cause__:
+        case BaseExceptionGroup(exceptions=(OSError(errno=int(number)), *_)):
+            return os.strerror(number).lower()
+        case _:
+            pass
     return str(fault) or type(fault).__name__

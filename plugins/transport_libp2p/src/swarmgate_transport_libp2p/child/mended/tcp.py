@@ -130,7 +130,10 @@ class Listener(IListener):
 
     async def _bind(self, maddr: Multiaddr, host: str, port: int) -> trio.SocketListener:
         six = ":" in host
-        sock = trio.socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock = trio.socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)
+        except OSError as fault:  # this machine knows no such family
+            raise ConfigError(f"cannot listen on {maddr}: {fault.strerror or fault}") from fault
         try:
             if six:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

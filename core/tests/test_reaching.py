@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 from swarmgate.errors import Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Way
-from swarmgate.reaching import by_scheme
+from swarmgate.reaching import by_scheme, noting_tunnels
 from swarmgate.testing import FakeTransport, a_swarm, an_offer
 
 pytestmark = pytest.mark.anyio
@@ -182,3 +182,13 @@ async def test_a_member_is_not_reached_by_what_anybody_can_read() -> None:
         await reach(an_offer(node=member.id, addresses=("tcp://a",))).__aenter__()
     async with reach(an_offer(node=NodeId("static:a"), addresses=("tcp://a", "tls://a"))) as reached:
         assert reached.address == "tcp://a"
+
+
+async def test_which_ends_are_tunnels_is_noted_while_they_are_held() -> None:
+    """A path that a protected transport holds looks after itself; plain TCP does not."""
+    offer, tunnels = an_offer("a", addresses=("fake://a", "tcp://a")), set[Endpoint]()
+    for scheme, noted in (("fake", {Endpoint("127.0.0.1", 1)}), ("tcp", set[Endpoint]())):
+        transport = FakeTransport({f"{scheme}://a": Endpoint("127.0.0.1", 1)})
+        async with noting_tunnels(by_scheme({scheme: transport}), tunnels)(offer):
+            assert tunnels == noted
+        assert tunnels == set()

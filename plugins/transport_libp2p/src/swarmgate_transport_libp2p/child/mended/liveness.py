@@ -31,12 +31,18 @@ class Liveness:
         self._pinged: float | None = None
         self._number = 0
         self._waiting = False
+        self._close = True
         self.round_trip: float | None = None
 
     @property
     def number(self) -> int:
         """The number of the latest ping."""
         return self._number
+
+    @property
+    def silence(self) -> float:
+        """For how long the other side may be silent, in seconds."""
+        return self._limits.silence if self._close else self._limits.calm_silence
 
     def heard(self, now: float) -> None:
         """Note that bytes came."""
@@ -48,17 +54,29 @@ class Liveness:
             self.round_trip = now - self._pinged
             self._waiting = False
 
+    def listen(self, *, close: bool, now: float) -> bool:
+        """Listen *close*, as for who waits, or calmly; return whether that is a change, and it is to be looked anew.
+
+        Who was listened to calmly may rightly have been silent for long, and is given its whole time.
+        """
+        if close == self._close:
+            return False
+        self._close = close
+        if close:
+            self._heard = now
+        return True
+
     def look(self, now: float) -> tuple[Duty, float]:
         """Return what to do now, and the seconds until the next look."""
-        tick = self._limits.ping
-        if now - self._looked > tick + self._limits.silence / 2:
+        tick, silence = self._limits.ping if self._close else self._limits.calm_ping, self.silence
+        if now - self._looked > tick + silence / 2:
             self._heard = now
             self._waiting = False
         self._looked = now
         quiet = now - self._heard
-        if quiet >= self._limits.silence:
+        if quiet >= silence:
             return Duty.BURY, 0.0
-        until = min(tick, self._limits.silence - quiet)
+        until = min(tick, silence - quiet)
         if self._pinged is None or (quiet >= tick and now - self._pinged >= tick):
             return self._ping(now, until)
         if not self._waiting and now - self._pinged >= _MEASURE:

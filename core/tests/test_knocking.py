@@ -176,3 +176,14 @@ async def test_a_way_that_is_looked_after_is_knocked_at_seldom() -> None:
         await gateway.until_knocks(before + 1)
         assert gateway.connections == 2
         tasks.cancel_scope.cancel()
+
+
+async def test_through_a_tunnel_an_answer_may_take_its_time() -> None:
+    """Where too much runs, all who carry a knock are slow: it is waited as long as until the next one."""
+    gateway, tunnels = Gateway(), set[Endpoint]()
+    gateway.silent = True
+    slow = Knocking(tunnels=tunnels, seldom_seconds=0.5, patience_seconds=0.01)
+    async with gateway.open() as endpoint, slow.watch(endpoint) as reports:
+        tunnels.add(endpoint)
+        with anyio.fail_after(10), pytest.raises(Unreachable, match=r"has been silent for 0\.5 s"):
+            await anext(reports)

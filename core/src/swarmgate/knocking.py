@@ -17,8 +17,9 @@ _KNOCK = b"HEAD /livez HTTP/1.1\r\nHost: gateway\r\nUser-Agent: swarmgate\r\n\r\
 _HTTP, _HEAD_END = b"HTTP/1.", b"\r\n\r\n"
 #: How often, and how long an answer may take, in seconds: together the longest that silence goes unnoticed.
 _EVERY, _PATIENCE = 2.0, 3.0
-#: How often where a transport looks after the way: silence of the machine or the line ends our connection by itself,
-#: and what is left to find out is a gateway that stands still while its transport goes on.
+#: How often, and for how long it is waited for an answer, where a transport looks after the way: silence of the machine
+#: or the line ends our connection by itself, and what is left to find out is a gateway that stands still while its
+#: transport goes on.  Four processes carry such a knock, and where too much runs each of them may take its time.
 _SELDOM = 10.0
 #: No honest head of an answer is longer, in bytes.
 _LONGEST_HEAD = 16384
@@ -95,15 +96,16 @@ class Knocking:
     async def _answers(self, stream: SocketStream, endpoint: Endpoint, *, fresh: bool) -> bool:
         """Return whether a knock is answered; False if the connection was closed."""
         head = bytearray()
+        patience = self._seldom if endpoint in self._tunnels else self._patience
         try:
-            with anyio.fail_after(self._patience):
+            with anyio.fail_after(patience):
                 await stream.send(_KNOCK)
                 while _HEAD_END not in head:
                     head += await stream.receive()
                     if not _HTTP.startswith(bytes(head[: len(_HTTP)])) or len(head) > _LONGEST_HEAD:
                         raise Unreachable(f"what listens at {endpoint} does not speak HTTP: is it a gateway?")
         except TimeoutError:
-            raise Unreachable(f"the gateway at {endpoint} has been silent for {self._patience:g} s") from None
+            raise Unreachable(f"the gateway at {endpoint} has been silent for {patience:g} s") from None
         except _GONE:
             if fresh:
                 raise Unreachable(f"what listens at {endpoint} hangs up without an answer") from None

@@ -96,3 +96,16 @@ def test_whoever_is_waited_for_has_the_whole_time() -> None:
     more, over = _run(liveness, 60, now=9.5 + pause)
     assert over == 13.5
     assert len(pings) <= 2 < len(more) + 1
+
+
+def test_who_is_late_itself_waits_longer() -> None:
+    """Where looks come late, as on a machine where too much runs, others are late as well; in time again, it passes."""
+    liveness, now = Liveness(Limits(), 0.0), 0.0
+    while now < 5.0:
+        duty, pause = liveness.look(now)
+        assert duty is not Duty.BURY
+        now += pause + 1.0
+    assert liveness.silence > 7.0
+    liveness.heard(now)
+    _, over = _run(liveness, 600, now=now)
+    assert now + 4.0 <= over < now + 6.0

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 from live_gateway import live_gateway
+from prompt_toolkit import PromptSession
 from pseudo_terminal import Terminal, terminal
-from swarmgate.cli.answers import Told
-from swarmgate.cli.talk import remark
+from swarmgate.cli import talk
+from swarmgate.cli.answers import Piece, Told
+from swarmgate.cli.conversation import Conversation
+from swarmgate.cli.talk import Talk, remark
+from swarmgate.config.settings import Settings
 
 #: Only what hangs takes so long; a machine that has much else to do is slow.
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
@@ -86,6 +90,24 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(home: Path, environ: d
         screen.until("(Ctrl-D or /quit leaves)")
         send(screen, "/quit\r")
         assert screen.end() == 0
+
+
+def test_ctrl_c_between_an_answer_and_the_prompt_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It comes where nothing is to be stopped any more: the answer is kept, and the next line is read."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(talk, "pieces", lambda *_, **__: iter([Piece("text", "yes")]))
+    monkeypatch.setattr(talk, "look_up", interrupted)
+    conversation = Conversation("m")
+    typed = iter(["well?", "/quit"])
+    monkeypatch.setattr(PromptSession, "prompt", lambda *_: next(typed))
+    Talk(Settings(state_dir=str(tmp_path)), conversation, kept=False).hold()
+    assert "(Ctrl-D or /quit leaves)" in capsys.readouterr().out
+    assert conversation.said == [("user", "well?"), ("assistant", "yes")]
 
 
 def test_a_fault_is_told_and_the_talk_goes_on(home: Path, environ: dict[str, str]) -> None:

@@ -48,26 +48,30 @@ class Talk:
     def hold(self) -> None:
         """Ask and answer until whoever sits there leaves."""
         click.echo(f"{self._conversation.model}: Enter sends, Ctrl-C stops an answer, /help lists the commands")
-        while (line := self._line()) is not None:
-            if not line.strip():
-                continue
-            order = order_of(line.strip())
-            if order is None:
-                self._answer(line)
-            elif order.name == "/quit":
-                return
-            else:
-                self._obey(order)
-
-    def _line(self) -> str | None:
-        """Return what is typed; None for leaving."""
         while True:
             try:
-                return self._prompt.prompt(">>> ")
-            except KeyboardInterrupt:
+                while self._turn():
+                    pass
+            except KeyboardInterrupt:  # it came where nothing was to be stopped: between an answer and the prompt
                 click.echo("(Ctrl-D or /quit leaves)")
-            except EOFError:
-                return None
+            else:
+                return
+
+    def _turn(self) -> bool:
+        """Read a line and do what it says; say whether there may be another."""
+        try:
+            line = self._prompt.prompt(">>> ")
+        except EOFError:
+            return False
+        order = order_of(line.strip())
+        if order is None:
+            if line.strip():
+                self._answer(line)
+        elif order.name == "/quit":
+            return False
+        else:
+            self._obey(order)
+        return True
 
     def _obey(self, order: Order) -> None:
         conversation = self._conversation
@@ -106,7 +110,14 @@ class Talk:
             click.echo(printable(f"no model is called {name!r}; /model lists them"))
 
     def _answer(self, question: str) -> None:
-        told, page = Told(), _Page()
+        page = _Page()
+        try:
+            self._write(question, page)
+        finally:  # also where Ctrl-C comes after the last piece
+            self._conversation.answered(page.text)
+
+    def _write(self, question: str, page: _Page) -> None:
+        told = Told()
         began = time.monotonic()
         try:
             for piece in pieces(self._settings, self._conversation.ask(question), told, session=self._session):
@@ -119,7 +130,6 @@ class Talk:
             seconds = time.monotonic() - began
             look_up(self._settings, told)
             page.remark(remark(told, seconds))
-        self._conversation.answered(page.text)
 
 
 class _Page:

@@ -204,8 +204,8 @@ def progress(text: str) -> None:
 
 
 def _known(port: int) -> int:
-    """Return how many others the gateway at *port* could send a request to."""
-    return sum(each["state"] in {"usable", "announced"} for each in ask(port)["gateways"])
+    """Return how many others the gateway at *port* knows: also those to which a path is just being opened again."""
+    return sum(each["state"] != "gone" for each in ask(port)["gateways"])
 
 
 def loopback_bytes() -> int:

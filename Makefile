@@ -146,10 +146,16 @@ page: ## Check the page's sources and build them into the core (needs npm)
 
 ##### Releasing it
 
-.PHONY: wheels changelog pins clean
-wheels: | $(OWN_UV) ## Build every distribution into dist/
+.PHONY: wheels engine-wheel changelog pins clean
+wheels: engine-wheel | $(OWN_UV) ## Build every distribution into dist/, and the engine, for machines without a compiler
 	@rm -rf dist
-	@$(foreach project,$(PROJECTS),$(UV) build --wheel --build-constraints requirements/build.txt --out-dir dist $(project) &&) ls dist
+	@$(foreach project,$(PROJECTS),$(UV) build --quiet --wheel --build-constraints requirements/build.txt --out-dir dist $(project) &&) true
+	@cp build/engine/*.whl requirements/demo.txt dist
+	@$(PYTHON) scripts/wheels_list.py dist
+	@ls -l dist
+
+engine-wheel: ## Compile the engine alone, for any processor of this one's family, into build/engine/
+	@$(PYTHON) scripts/engine_wheel.py build/engine
 
 changelog: setup ## Show what the next release's notes would say
 	@$(BIN)/towncrier build --draft --version next
@@ -163,5 +169,5 @@ pins: | $(OWN_UV) ## Write requirements/*.txt anew (PINS=--upgrade takes newer v
 	  $$(grep -q '^# alone' $$given && echo --no-deps) $$given -o $${given%.in}.txt; done
 
 clean: ## Remove everything made here
-	@rm -rf $(VENV) .uv dist site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .uv build dist site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

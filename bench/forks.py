@@ -119,13 +119,16 @@ async def main() -> None:
     parser.add_argument("--model", help="a GGUF file; the bundle's small one if not given")
     parser.add_argument("--tokens", type=int, default=96, help="length of each answer (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--type-v", choices=("f16", "q8_0", "bf16"), default="f16", help="type of the cache's values")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     samplings = {"greedy": Sampling(temperature=0), "sampled, temperature 1": Sampling(temperature=1.0)}
     table: dict[str, dict[str, int]] = {}
     for exact in (True, False):
         for name, sampling in samplings.items():
-            options = LlamaOptions(model=given.model, name="m", threads=given.threads, exact=exact, context_size=2048)
+            options = LlamaOptions(
+                model=given.model, name="m", threads=given.threads, exact=exact, context_size=2048, type_v=given.type_v
+            )
             row = f"exact = {str(exact).lower()}, {name}"
             table[row] = await count(options, sampling, given.tokens)
             print(row, table[row], flush=True)

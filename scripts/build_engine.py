@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -24,6 +24,7 @@ from typing import TextIO
 _STEP = re.compile(r"\[(\d+)/(\d+)\] ")
 _LINE_EVERY = 10.0  # seconds between lines where the output is no terminal
 _LOG = Path(sys.prefix) / "engine-build.log"
+_DONE = "the engine is compiled, and kept in uv's cache for the next time"
 _RPC = "import llama_cpp, sys; sys.exit(not llama_cpp.llama_supports_rpc())"
 
 
@@ -81,14 +82,17 @@ def _follow(lines: Iterable[str], progress: Progress, log: TextIO, tail: deque[s
         progress.read(line)
 
 
-def build(uv: str) -> int:
-    """Compile and install, telling the terminal how far it is; return uv's exit status."""
+def build(command: Sequence[str], log_file: Path, *, done: str) -> int:
+    """Run a *command* that compiles, telling the terminal how far it is; return its exit status.
+
+    Its whole output goes to *log_file*.  *done* is said in the end if there was something to compile.
+    """
     progress, tail, begun = Progress(), deque[str](maxlen=30), time.monotonic()
     terminal, shown, seconds = sys.stdout.isatty(), 0.0, 0.0
     with (
-        _LOG.open("w", encoding="utf-8") as log,
+        log_file.open("w", encoding="utf-8") as log,
         subprocess.Popen(
-            [*_install(uv), "--verbose"],
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -111,9 +115,9 @@ def build(uv: str) -> int:
     print("\r\033[K" if terminal else "", end="")
     if status:
         print("".join(tail), file=sys.stderr)
-        print(f"error: the engine did not build; the whole output is in {_LOG}", file=sys.stderr)
+        print(f"error: the engine did not build; the whole output is in {log_file}", file=sys.stderr)
     elif progress.total:
-        print(f"· the engine is compiled, and kept in uv's cache for the next time ({progress.show(seconds)[2:]})")
+        print(f"· {done} ({progress.show(seconds)[2:]})")
     return status
 
 
@@ -125,7 +129,7 @@ def main(uv: str) -> int:
         if subprocess.run([*_install(uv), "--quiet"], check=False, capture_output=True).returncode:
             print(f"error: {lack}", file=sys.stderr)
             return 1
-    elif status := build(uv):
+    elif status := build([*_install(uv), "--verbose"], _LOG, done=_DONE):
         return status
     if not _has_rpc():
         print(

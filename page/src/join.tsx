@@ -97,18 +97,22 @@ const MEANS: Choice[] = [
 ];
 
 const FILE = "(umask 077; cat > swarm.token)";
-const INSTALL = "pip install --find-links dist swarmgate\n# or\nuv pip install --find-links dist swarmgate";
+const ENVIRONMENT = "gateway-venv && . gateway-venv/bin/activate";
+const WHEELS = "pip install --no-deps -r dist/requirements.txt";
+const PIP = `python3 -m venv ${ENVIRONMENT}\n${WHEELS}`;
+const UV = `uv venv ${ENVIRONMENT}\nuv ${WHEELS}`;
 const IMAGE = "docker build -t swarmgate -f deploy/Dockerfile .";
+const CONTAINER = "-v swarmgate:/var/lib/swarmgate";
+const KEEP = `docker run --rm -i ${CONTAINER} swarmgate token keep`;
 const START: Record<Means, Record<Role, string>> = {
   pip: {
     worker: "gateway worker llama-cpp-rpc --token-file swarm.token",
     node: "gateway run --federated --token-file swarm.token --model model.gguf",
   },
+  // the token is in the volume: a variable would be seen by all who may inspect the container
   docker: {
-    worker:
-      'TOKEN="$(cat swarm.token)" docker run --network host -e TOKEN \\\n  -v swarmgate:/var/lib/swarmgate swarmgate worker llama-cpp-rpc',
-    node:
-      'TOKEN="$(cat swarm.token)" docker run --network host -e TOKEN \\\n  -v swarmgate:/var/lib/swarmgate -v "$PWD/models:/models:ro" \\\n  swarmgate run --federated --model /models/model.gguf',
+    worker: `docker run --network host ${CONTAINER} \\\n  swarmgate worker llama-cpp-rpc --p2p`,
+    node: `docker run --network host ${CONTAINER} \\\n  -v "$PWD/models:/models:ro" \\\n  swarmgate run --p2p --federated --model /models/model.gguf`,
   },
   localai: {
     worker: 'TOKEN="$(cat swarm.token)" gateway worker p2p-llama-cpp-rpc',
@@ -126,15 +130,33 @@ function Commands() {
       <Pick name="means" label="Started by" choices={MEANS} chosen={means} pick={(id) => setMeans(id as Means)} />
       <ol class="steps">
         <li>
-          {means === "docker" ? "Make the image, from the project's folder." : "Install it, from the folder with the wheels (make wheels)."}
-          <Command what="how to install" text={means === "docker" ? IMAGE : INSTALL} />
+          {means === "docker" ? (
+            <>
+              Make the image, in the project's folder.
+              <Command what="how to make the image" text={IMAGE} />
+            </>
+          ) : (
+            <>
+              Start <code>make wheels</code> in the project's folder, bring its folder <code>dist</code> here, and install from that.
+              <Command what="how to install with pip" text={PIP} />
+              Or with uv:
+              <Command what="how to install with uv" text={UV} />
+            </>
+          )}
         </li>
         <li>
-          Put the token into a file: start this, paste the token, press Enter and Ctrl-D.
-          <Command what="how to keep the token" text={FILE} />
+          Put the token into a {means === "docker" ? "volume" : "file"}: start this, paste the token, press Enter and Ctrl-D.
+          <Command what="how to keep the token" text={means === "docker" ? KEEP : FILE} />
         </li>
         <li>
-          Start it. It shows up here within seconds.
+          Start it. It shows up here within seconds
+          {role === "node" && (
+            <>
+              {" "}
+              if this gateway, too, was started with <code>--federated</code>
+            </>
+          )}
+          .
           <Command what="how to start it" text={START[means][role]} />
         </li>
       </ol>

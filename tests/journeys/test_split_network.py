@@ -27,9 +27,9 @@ pytestmark = [
     pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT or "they can be made"),
 ]
 
-#: A holder that hears nothing from its lender for so long gives it up (``SILENCE_SECONDS`` of the lease), and a
-#: little more until the new engine writes.
-_NOTICED_SECONDS = 6 + 4
+#: A holder that hears nothing from its lender for 6 s gives it up (``SILENCE_SECONDS`` of the lease), and a new engine
+#: writes: 8 s here, more where much else runs.  TCP by itself takes a quarter of an hour.
+_NOTICED_SECONDS = 40
 _PORT = 50052
 _BODIES = [chat(number, tokens=400) for number in range(4)]
 
@@ -97,12 +97,14 @@ def test_a_worker_whose_cable_is_pulled(machines: Machines) -> None:
         await pieces(200)
         machines.net.cut("two")
 
-    disturbed = machines.listen(disturb)
-    same_whole(disturbed, undisturbed)
-    assert max(heard.longest for heard in disturbed) < _NOTICED_SECONDS
-    machines.until_held_by("one")
-    machines.net.mend("two")
-    machines.until_held_by("one", "two")
+    try:
+        disturbed = machines.listen(disturb)
+        same_whole(disturbed, undisturbed)
+        assert max(heard.longest for heard in disturbed) < _NOTICED_SECONDS
+        machines.until_held_by("one")
+    finally:
+        machines.net.mend("two")
+        machines.until_held_by("one", "two")
 
 
 def test_a_worker_that_stands_still(machines: Machines) -> None:
@@ -120,7 +122,7 @@ def test_a_worker_that_stands_still(machines: Machines) -> None:
         assert max(heard.longest for heard in disturbed) < _NOTICED_SECONDS
     finally:
         os.kill(stopped, signal.SIGCONT)
-    machines.until_held_by("one", "two")
+        machines.until_held_by("one", "two")
 
 
 def test_the_gateway_on_the_network_is_warned_about(machines: Machines) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from listeners import chat, same_whole
 from namespaces import Lan, lan, why_not
-from swarm_members import Members, a_token, an_invite, gateway_command, holders, members, split_backend, write_model
+from swarm_members import Members, a_token, an_invite, gateway_command, holders, members, split_backend
+from tinygguf import Shape, write_llama
 
 _WHY_NOT = why_not()
 pytestmark = [
@@ -26,7 +27,7 @@ _BODIES = [chat(number, tokens=200) for number in range(3)]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("models"))
+    return write_llama(tmp_path_factory.mktemp("models") / "tiny.gguf", shape=Shape(layers=6))
 
 
 @pytest.fixture(scope="module")

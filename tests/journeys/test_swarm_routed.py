@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from listeners import chat, listen_to_all, same_whole
 from namespaces import lan, router, why_no_nat, why_not
-from swarm_members import Members, holders, members, split_backend, write_model
+from swarm_members import Members, holders, members, split_backend
+from tinygguf import Shape, write_llama
 
 _WHY_NOT = why_not()
 pytestmark = [
@@ -43,7 +44,7 @@ def parts(*bootstrap: str, tls: bool = True) -> Parts:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("models"))
+    return write_llama(tmp_path_factory.mktemp("models") / "tiny.gguf", shape=Shape(layers=6))
 
 
 @pytest.fixture

@@ -114,6 +114,8 @@ def same_whole(heard: Sequence[Heard], undisturbed: Sequence[Heard]) -> None:
     for after, before in zip(heard, undisturbed, strict=True):
         assert before.whole, before
         assert after.whole, after
-        assert (after.text, after.finish) == (before.text, before.finish)
+        same = next((at for at, (a, b) in enumerate(zip(after.text, before.text, strict=False)) if a != b), None)
+        assert after.text == before.text, f"forked at {same}: {after.text[same:]!r} not {before.text[same:]!r}"
+        assert after.finish == before.finish, (after, before)
         assert after.usage["completion_tokens"] == before.usage["completion_tokens"]
         assert after.usage["prompt_tokens"] == before.usage["prompt_tokens"]

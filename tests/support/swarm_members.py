@@ -14,13 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gguf import GGMLQuantizationType
 from listeners import Heard, listen_to_all
 from live_gateway import LiveGateway, Site, launch, until_ready
 from live_worker import clean_environ
 from namespaces import Lan
 from nat import Homes
-from tinygguf import Shape, write_llama
 
 #: A swarm without libp2p: nodes find each other by multicast DNS, and reach each other by TLS.
 LAN_ONLY: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -209,11 +207,6 @@ def holders(said: Any) -> int:
     """Return how many machines hold a part of the one model, 0 while it is not ready; *said* is ``/v1/swarm``."""
     (model,) = said["models"]
     return sum(place["share"] > 0 for place in model["places"]) if model["ready"] else 0
-
-
-def write_model(folder: Path) -> Path:
-    """Write a model whose products of one row and of many are alike: with F32 weights a text may fork in company."""
-    return write_llama(folder / "tiny.gguf", shape=Shape(layers=6), quantized=GGMLQuantizationType.Q4_1)
 
 
 def _family(pid: int) -> list[int]:

@@ -51,7 +51,7 @@ from swarmgate.frames import Frame, FrameSplitter, encode_frame
 from swarmgate.hookspecs import hookimpl
 from swarmgate.ledger import MemoryLedger
 from swarmgate.loads import Loads, weight
-from swarmgate.memory import free_memory
+from swarmgate.memory import free_memory, free_memory_now, whole_memory_now
 from swarmgate.modelfiles import locate
 from swarmgate.nouns import (
     GATEWAY,
@@ -181,6 +181,7 @@ __all__ = [
     "current_passage",
     "encode_frame",
     "free_memory",
+    "free_memory_now",
     "hookimpl",
     "keep_revocation",
     "locate",
@@ -191,4 +192,5 @@ __all__ = [
     "readable",
     "sign_entry",
     "weight",
+    "whole_memory_now",
 ]

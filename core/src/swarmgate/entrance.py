@@ -63,7 +63,7 @@ async def offered(assembly: Assembly, way_in: Entrance | None, release: str) -> 
     labels = labelled(
         version=release,
         role=way_in.membership.role,
-        memory_total_bytes=str(whole_memory()),
+        memory_total_bytes=str(await whole_memory()),
         cores=str(os.cpu_count() or 0),
         **{RUN: way_in.run},
     )

@@ -87,7 +87,7 @@ async def run_until(
                 # what comes through the swarm seems to come from this machine: it is told apart by where it arrives
                 tunnel = await listen(LISTEN)
             way_in = entrance(assembly, tunnel[0]) if tunnel else None
-            door = _door(assembly, settings, keys, way_in)
+            door = _door(assembly, settings, keys, way_in, await whole_memory())
             door.journal = journal or door.journal
             server = Server(_config(application(door)))
             async with background() as tasks:
@@ -168,7 +168,7 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in: Entrance | None) -> Door:
+def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in: Entrance | None, memory: int) -> Door:
     metrics = Metrics(_RELEASE)
     metrics.watch(assembly.dispatcher)
     if assembly.shadow is not None:
@@ -181,7 +181,7 @@ def _door(assembly: Assembly, settings: Settings, keys: tuple[str, ...], way_in:
         max_hops=settings.max_hops,
         route_headers=settings.route_headers,
     )
-    began, memory = anyio.current_time(), whole_memory()
+    began = anyio.current_time()
 
     def swarm() -> Swarm:
         return Swarm(

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,41 @@ def test_an_invited_machine_has_nothing_to_give_away(gateway: Gateway, home: Pat
         done = gateway("token", *words)
         assert (done.returncode, done.stdout) == (2, "")
         assert "this machine is in its swarm by an invite and cannot" in done.stderr
+
+
+def test_what_others_gave_is_kept(gateway: Gateway, home: Path, environ: dict[str, str]) -> None:
+    """From a file or standard input, for its owner alone; another swarm's takes its place only if that is asked for."""
+    first, other = Token.make(), Token.make()
+    (home / "given").write_text(f"{first.text}\n")
+    done = gateway("token", "keep", "given")
+    file = home / "state" / "swarm.token"
+    assert done.stdout.startswith(f"kept in {file.relative_to(home)}: the token of the swarm 12D3KooW")
+    assert first.text not in done.stdout + done.stderr
+    assert (stat.S_IMODE(file.stat().st_mode), kept_pass(home / "state")) == (0o600, first)
+    assert gateway("token", "invite", "--name", "shed").returncode == 0
+    assert gateway("token", "revoke", "shed").returncode == 0
+    before = {each.name for each in (home / "state").iterdir()}
+    assert gateway("token", "keep", "given").returncode == 0
+    assert {each.name for each in (home / "state").iterdir()} == before
+    command = [sys.executable, "-m", "swarmgate", "token", "keep"]
+    piped = partial(subprocess.run, cwd=home, env=environ, input=other.text, capture_output=True, text=True)
+    refused = piped(command, check=False)
+    assert (refused.returncode, "holds another one: with --force" in refused.stderr) == (2, True)
+    assert kept_pass(home / "state") == first
+    assert piped([*command, "--force"], check=False).returncode == 0
+    assert kept_pass(home / "state") == other
+    assert {each.name for each in (home / "state").iterdir()} == {"swarm.token", "node.key"}
+
+
+def test_what_is_no_token_is_not_kept(gateway: Gateway, home: Path) -> None:
+    """It is refused before anything is written, and what was kept can be replaced even if it is damaged."""
+    (home / "given").write_text(Token.make().text[:-3])
+    done = gateway("token", "keep", "given")
+    assert (done.returncode, "mistyped or was cut" in done.stderr) == (2, True)
+    assert not (home / "state").exists()
+    (home / "state").mkdir()
+    (home / "state" / "swarm.token").write_text("sgt_damaged")
+    (home / "given").write_text(Token.make().text)
+    assert gateway("token", "keep", "given").returncode == 2
+    done = gateway("token", "keep", "given", "--force", P2P_TOKEN=Token.make().text)
+    assert (done.returncode, "what counts is the token given by P2P_TOKEN" in done.stderr) == (0, True)

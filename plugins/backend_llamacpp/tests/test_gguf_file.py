@@ -16,7 +16,7 @@ from tinygguf import Shape, write_bert, write_cut_short, write_llama, write_not_
 
 def test_reads_metadata_and_tensors(tmp_path: Path) -> None:
     """Scalars, strings and array lengths are there, and the tensors' sizes add up to the file's data."""
-    path = write_llama(tmp_path / "tiny.gguf", name="little", shape=Shape(layers=3, width=64))
+    path = write_llama(tmp_path / "tiny.gguf", name="little", shape=Shape(layers=3, width=64), quantized=None)
     file = read_gguf(path)
     assert (file.architecture, file.text("general.name"), file.number("{arch}.block_count")) == ("llama", "little", 3)
     assert file.number("tokenizer.ggml.tokens.length") > 259

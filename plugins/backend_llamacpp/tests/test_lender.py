@@ -210,6 +210,15 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         assert second.server is None
 
 
+async def test_who_is_found_by_itself_takes_another_port(tmp_path: Path) -> None:
+    """In a swarm two workers share a machine without anybody choosing ports; only the default gives way."""
+    async with a_lender(tmp_path).lend() as loan:
+        second = RpcLender(LlamaCppRpcOptions(listen=str(loan.endpoint), threads=1), tmp_path, gives_way=True)
+        async with second.lend() as other:
+            assert other.endpoint.host == loan.endpoint.host
+            assert other.endpoint.port != loan.endpoint.port
+
+
 async def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
     """With those that are."""
     with pytest.raises(EngineError, match=r"there is no device 'CUDA7'; this machine has .*CPU"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from swarmgate_backend_llamacpp.rpc.hello import Memory
-from swarmgate_backend_llamacpp.rpc.limits import available, offered, share
+from swarmgate_backend_llamacpp.rpc.limits import offered, share
 
 sizes = st.integers(0, 2**50)
 
@@ -28,9 +28,3 @@ def test_what_is_offered_is_there_and_allowed(part: int, free: int, total: int, 
     assert 0 <= offer.free <= min(free, part)
     assert offer.free + used <= max(part, used)
     assert offer.total == part
-
-
-def test_the_kernel_is_believed() -> None:
-    """MemAvailable is read, in bytes; without it nothing is known."""
-    assert available("MemTotal: 9 kB\nMemFree: 1 kB\nMemAvailable:   3 kB\n") == 3072
-    assert available("") is None

@@ -103,7 +103,7 @@ def write_llama(
     merges: int = 320,
     name: str = "tiny",
     half: bool = False,
-    quantized: GGMLQuantizationType | None = None,
+    quantized: GGMLQuantizationType | None = GGMLQuantizationType.Q4_1,
     ends: bool = False,
     raw_bytes: bool = False,
     chat_template: str | None = CHATML,
@@ -113,13 +113,14 @@ def write_llama(
     Its greedy text wanders without settling into one token.  Unless *ends*, it never ends by
     itself; with it, each control token is as likely as any other.  Unless *raw_bytes*, it writes
     no byte above 0x7F, so that its text is whole ASCII characters; with it, half characters
-    abound.  The layers' matrices may be *quantized*.  *merges* sets the size of the vocabulary (259 tokens
-    plus about as many).
+    abound.  The layers' matrices are *quantized*, as those of models in use are: what the engine promises of equal
+    texts does not hold for floats (decision 14); all are F16 with *half*.  *merges* sets the size of the
+    vocabulary (259 tokens plus about as many).
     """
     shape = shape or Shape()
     vocabulary = byte_pair_vocabulary(merges)
     writer = _begun(path, name, shape, vocabulary, half, chat_template)
-    weights = _Weights(writer, seed, half, quantized)
+    weights = _Weights(writer, seed, half, None if half else quantized)
     head = shape.width // shape.heads
     weights.matrix("token_embd.weight", weights.normal(len(vocabulary), shape.width, 1.0))
     for layer in range(shape.layers):

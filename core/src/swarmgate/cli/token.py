@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from swarmgate.swarm.token import Invite, Token, read_pass
 
 _VERBS = {
     "new": Verb(__name__, "new", "Make a token, and with it a swarm."),
+    "keep": Verb(__name__, "keep_verb", "Keep a token or invite of others."),
     "show": Verb(__name__, "show", "Print the token of this machine's swarm."),
     "read": Verb(__name__, "read_verb", "Say what a token or invite is, without printing it."),
     "invite": Verb("swarmgate.cli.invites", "invite", "Print an invite for one machine."),
@@ -77,8 +79,41 @@ def new(file: str | None, state_dir: str | None, *, force: bool, bootstrap: tupl
             )
         kept_at = _keep(folder, Token.make(bootstrap=bootstrap))
     click.echo(f"a new token is kept in {kept_at}: `gateway token show` prints it, `gateway token invite` invites")
-    if given:
-        click.echo(f"note: what counts is the token given by {given}", err=True)
+    _note(given)
+
+
+@click.command(
+    epilog=examples(
+        "gateway token keep shed.invite", "ssh desk gateway token show | gateway token keep", "gateway token keep"
+    )
+)
+@click.argument("path", metavar="[FILE]", default="-", type=click.Path(allow_dash=True))
+@click.option("--force", is_flag=True, help="Keep it in place of another one that is kept here.")
+@state_option
+@config_option
+def keep_verb(path: str, file: str | None, state_dir: str | None, *, force: bool) -> None:
+    """Keep the token or invite in FILE, else what comes on standard input, so that this machine is in that swarm.
+
+    From then on `gateway run --p2p` and `gateway worker p2p-...` need not be given it.
+    """
+    with expected_errors():
+        settings, given = chosen(file, state_dir)
+        if path == "-" and sys.stdin.isatty():
+            click.echo("paste the token or invite, then press Enter and Ctrl-D", err=True)
+        ticket, folder = _from(path), settings.state_path()
+        known = None if force else kept.kept_pass(folder)
+        if known is None:
+            kept_at = _keep(folder, ticket)
+        elif known.text == ticket.text:
+            kept_at = folder / kept.TOKEN_FILE  # with what was invited and revoked by it
+        else:
+            raise ConfigError(
+                f"{folder / kept.TOKEN_FILE} holds another one: with --force this one is kept in its place, and whom it"
+                " invited or revoked is forgotten"
+            )
+        said = told(facts_of(ticket), now=now_by_calendar())
+    click.echo(f"kept in {kept_at}: {said}")
+    _note(given)
 
 
 @click.command(epilog=examples("gateway token show > swarm.token"))
@@ -142,7 +177,13 @@ def _from(path: str) -> Token | Invite:
         raise ConfigError(f"{path} holds no text, and so no token") from None
 
 
-def _keep(folder: Path, made: Token) -> Path:
+def _note(given: str) -> None:
+    """Say that the token kept is not the one in use, if one was *given*."""
+    if given:
+        click.echo(f"note: what counts is the token given by {given}", err=True)
+
+
+def _keep(folder: Path, made: Token | Invite) -> Path:
     """Keep *made*; what was signed by the authority of an older one is void, and goes."""
     kept_at = kept.keep_pass(folder, made)
     for name in (revoked.FILE, invited.FILE):

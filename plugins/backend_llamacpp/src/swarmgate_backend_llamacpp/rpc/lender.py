@@ -138,10 +138,12 @@ class RpcLender:
         state_dir: Path,
         *,
         node: str = "",
+        gives_way: bool = False,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
+        """*gives_way* has it take a free port where its own is taken: for who is found without knowing the port."""
         self._options, self._state_dir, self._silence = options, state_dir, silence_seconds
-        self._node = node
+        self._node, self._gives_way = node, gives_way
         self.server: RpcServer | None = None
 
     def __repr__(self) -> str:
@@ -158,7 +160,7 @@ class RpcLender:
         host, _, port = self._options.listen.rpartition(":")
         host = host.strip("[]")
         async with AsyncExitStack() as stack:
-            sockets = await _listen(self._options.listen, host, int(port))
+            sockets = await self._listen(host, int(port))
             for listening in sockets:
                 stack.enter_context(listening)
             serve = Serve(
@@ -174,6 +176,15 @@ class RpcLender:
                 tasks.start_soon(listener.serve, sockets)
                 endpoint = Endpoint(host, int(sockets[0].getsockname()[1]))
                 yield Loan(endpoint=endpoint, labels=labels(facts))
+
+    async def _listen(self, host: str, port: int) -> list[socket.socket]:
+        try:
+            return await _listen(self._options.listen, host, port)
+        except EngineError as error:
+            if not self._gives_way:
+                raise
+            structlog.get_logger("swarmgate.llamacpp").info("lender.port_taken", reason=str(error))
+        return await _listen(f"{host}:0", host, 0)
 
     def _cache(self) -> str | None:
         if not self._options.tensor_cache:

@@ -23,12 +23,3 @@ def share(limit: int, totals: Sequence[int]) -> list[int]:
 def offered(share: int, memory: Memory, used: int) -> Memory:
     """Return what a device offers of its *share*, when it has *memory* and *used* bytes are lent already."""
     return Memory(min(memory.free, max(share - used, 0)), share)
-
-
-def available(meminfo: str) -> int | None:
-    """Return how many bytes the kernel says could be used now, from the text of its ``meminfo``."""
-    for line in meminfo.splitlines():
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable":
-            return int(rest.split()[0]) * 1024
-    return None

@@ -85,7 +85,14 @@ class Stage:
         return (self.folder / name / "log").read_text()
 
     def is_offered(self, name: str) -> bool:
-        """Return whether *name* has said that it can be reached by others."""
+        """Return whether *name* has said that it can be reached by others.
+
+        Raises:
+            RuntimeError: it has ended instead.
+
+        """
+        if (status := self.running[name][0].poll()) is not None:
+            raise RuntimeError(f"{name} ended with status {status}: {self.log(name)[-2000:]}")
         return "offering.began" in self.log(name)
 
     def until(self, wanted: Callable[[], bool], *, every: float = _LOOK_SECONDS, patience: float = _PATIENCE) -> float:

@@ -6,32 +6,27 @@ import argparse
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from sidebyside import report
-from sidebyside.contenders import family, free_port, processor_seconds
+from sidebyside.contenders import family, processor_seconds
 from sidebyside.figures import percentile
 from sidebyside.footprint import memory
-from sidebyside.membership import found_by_mdns
+from sidebyside.stage import WAYS, Stage, ask, p2p_by_dht, stage
 
 ROOT = Path(__file__).parent.parent
-_GATEWAY = str(Path(sys.executable).with_name("gateway"))
 #: Set in the process that is alone in its network.
 _ALONE = "SWARMGATE_BENCH_ALONE"
-_PATIENCE = 300.0
-#: How often it is looked, in seconds: what is found out is late by up to this.
-_LOOK_SECONDS = 0.005
+#: So many are started at the same time; the next ones when these can be reached.
+_AT_ONCE = 4
+#: How often it is looked while many start and find one another, who need the processor themselves, and for how long, in
+#: seconds.
+_LOOK_SECONDS, _FORMING_SECONDS = 0.5, 900.0
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,16 +38,30 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     missed: list[float]
 
 
-class Idle(msgspec.Struct, frozen=True, kw_only=True):
-    """What *members* cost that do nothing: CPU in percent of one core and bytes a second, each for one of them.
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """Processor seconds of all gateways, and of all their children."""
 
-    *formed* is how many seconds it took from the last one's first answer until each knew all.
+    gateways: float
+    children: float
+
+    def of_each(self, members: int, *, per: float = 1.0) -> str:
+        """Return the sum for one of *members*, and both parts of it, divided by *per*."""
+        gateway, child = self.gateways / members / per, self.children / members / per
+        return f"{gateway + child:.2f} ({gateway:.2f} + {child:.2f})"
+
+
+class Idle(msgspec.Struct, frozen=True, kw_only=True):
+    """What *members* cost that do nothing, for so many *seconds*: bytes a second and MB are of one of them.
+
+    *formed* is how many seconds it took from the last one's offer until each knew all, *starting* what was spent until
+    then.
     """
 
     members: int
     formed: float
     seconds: float
-    cpu_percent: float
+    starting: Spent
+    idling: Spent
     bytes_per_second: float
     megabytes: float
 
@@ -80,11 +89,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         if self.idle:
             lines += [
                 "",
-                "| members | all know all after, s | CPU of each, % of a core | bytes/s of each | memory of each, MB |",
-                "|---:|---:|---:|---:|---:|",
+                "| members | all know all after, s | CPU until then, s | CPU, % of a core | bytes/s | memory, MB |",
+                "|---:|---:|---:|---:|---:|---:|",
             ]
             lines += [
-                f"| {each.members} | {each.formed:.1f} | {each.cpu_percent:.2f} | {each.bytes_per_second:.0f}"
+                f"| {each.members} | {each.formed:.1f} | {each.starting.of_each(each.members)}"
+                f" | {each.idling.of_each(each.members, per=each.seconds / 100)} | {each.bytes_per_second:.0f}"
                 f" | {each.megabytes:.0f} |"
                 for each in self.idle
             ]
@@ -97,105 +107,6 @@ def _columns(each: Figures) -> tuple[list[float], list[float], list[float]]:
 
 def _middle(values: Sequence[float]) -> float:
     return percentile(values, 50)
-
-
-def tls_by_mdns(_port: int, _known: str) -> str:
-    """Return the tables of a swarm without libp2p."""
-    return found_by_mdns()
-
-
-def p2p_by_dht(port: int, known: str) -> str:
-    """Return the tables of a swarm that does all by libp2p, on *port*; *known* is a member's multiaddress, or empty."""
-    others = f'["{known}"]' if known else "[]"
-    host = f'listen_maddrs = ["/ip4/127.0.0.1/tcp/{port}"]\nbootstrap_peers = {others}\n'
-    return f'[[transport]]\nuse = "p2p"\n{host}[ledger]\nuse = "gossip"\n{host}[[discovery]]\nuse = "dht"\n{host}'
-
-
-WAYS: Mapping[str, Callable[[int, str], str]] = {"mdns, tls": tls_by_mdns, "dht and gossip, p2p": p2p_by_dht}
-
-
-@dataclass
-class Stage:
-    """A folder, a token, and who was started; all are killed in the end."""
-
-    folder: Path
-    tables: Callable[[int, str], str]
-    known: str = ""
-    running: dict[str, tuple[subprocess.Popen[bytes], int]] = field(
-        default_factory=dict[str, tuple[subprocess.Popen[bytes], int]]
-    )
-
-    def start(self, name: str) -> int:
-        """Start a gateway called *name* and return its HTTP port."""
-        home = self.folder / name
-        home.mkdir(exist_ok=True)
-        port, p2p = free_port(), free_port()
-        head = (
-            f'[gateway]\nlisten = "127.0.0.1:{port}"\nname = "{name}"\nfederated = true\nlog_format = "json"\n'
-            f'token_file = "{self.folder}/owner/swarm.token"\nstate_dir = "{home}"\n[[backend]]\nuse = "echo"\n'
-        )
-        (home / "gateway.toml").write_text(head + self.tables(p2p, self.known))
-        with (home / "log").open("wb") as log:
-            process = subprocess.Popen([_GATEWAY, "run"], cwd=home, stdout=log, stderr=log, start_new_session=True)
-        self.running[name] = (process, port)
-        return port
-
-    def first(self, name: str) -> int:
-        """Start the member whose address the others know, and return its HTTP port."""
-        port = self.start(name)
-        self.until(lambda: "offering.began" in self.log(name))
-        address = ask(port)["gateway"]["id"]
-        text = (self.folder / name / "gateway.toml").read_text()
-        if "listen_maddrs" in text:
-            where = text.partition('listen_maddrs = ["')[2].partition('"')[0]
-            self.known = f"{where}/p2p/{address}"
-        return port
-
-    def log(self, name: str) -> str:
-        """Return what *name* has logged."""
-        return (self.folder / name / "log").read_text()
-
-    def until(self, wanted: Callable[[], bool]) -> float:
-        """Wait until *wanted*; return the moment it was.
-
-        Raises:
-            TimeoutError: it does not come.
-
-        """
-        end = time.perf_counter() + _PATIENCE
-        while time.perf_counter() < end:
-            with suppress(OSError):  # it does not answer yet
-                if wanted():
-                    return time.perf_counter()
-            time.sleep(_LOOK_SECONDS)
-        raise TimeoutError(f"not within {_PATIENCE:g} s; the logs are in {self.folder}")
-
-    def kill(self, name: str) -> float:
-        """Kill *name* and its children at once; return when."""
-        process, _ = self.running.pop(name)
-        pids = family(process.pid)
-        moment = time.perf_counter()
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.wait()
-        return moment
-
-
-@contextmanager
-def stage(tables: Callable[[int, str], str]) -> Generator[Stage]:
-    """Yield a stage with a new token."""
-    with tempfile.TemporaryDirectory(prefix="swarmgate-swarm-") as name:
-        folder = Path(name)
-        subprocess.run(
-            [_GATEWAY, "token", "new", "--state-dir", str(folder / "owner")], check=True, capture_output=True
-        )
-        made = Stage(folder, tables)
-        try:
-            yield made
-        finally:
-            for each in list(made.running):
-                made.kill(each)
 
 
 def joins_and_deaths(way: str, runs: int) -> Figures:
@@ -224,50 +135,77 @@ def joins_and_deaths(way: str, runs: int) -> Figures:
 def idle(members: int, seconds: float) -> Idle:
     """Let so many find one another, and look at what they cost then for so long."""
     with stage(p2p_by_dht) as made:
-        made.first("m0")
-        for number in range(1, members):
-            made.start(f"m{number}")
-        ports = [port for _, port in made.running.values()]
-        began = max(made.until(lambda port=port: bool(ask(port))) for port in ports)
-        formed = max(made.until(lambda port=port: _known(port) >= members - 1) for port in ports) - began
+        began, formed = form(made, members)
+        starting = spent(made)
+        progress(f"all know all after {formed - began:.1f} s; idling")
         time.sleep(10)  # what came with forming is over
-        pids = [pid for process, _ in made.running.values() for pid in family(process.pid)]
-        cpu, sent, clock = sum(map(processor_seconds, pids)), loopback_bytes(), time.perf_counter()
+        before, sent, clock = spent(made), loopback_bytes(), time.perf_counter()
         time.sleep(seconds)
-        spent, moved, passed = (
-            sum(map(processor_seconds, pids)) - cpu,
-            loopback_bytes() - sent,
-            time.perf_counter() - clock,
-        )
-        proportional = sum(memory(pid).proportional for pid in pids)
+        after, moved, passed = spent(made), loopback_bytes() - sent, time.perf_counter() - clock
+        proportional = sum(memory(pid).proportional for pids in families(made) for pid in pids)
     return Idle(
         members=members,
-        formed=formed,
+        formed=formed - began,
         seconds=passed,
-        cpu_percent=spent / passed / members * 100,
+        starting=starting,
+        idling=Spent(gateways=after.gateways - before.gateways, children=after.children - before.children),
         bytes_per_second=moved / passed / members,
         megabytes=proportional / members,
     )
 
 
-def _known(port: int) -> int:
-    """Return how many others the gateway at *port* could send a request to."""
-    return sum(each["state"] in {"usable", "announced"} for each in ask(port)["gateways"])
-
-
-def ask(port: int) -> Any:
-    """Return what the gateway at *port* says of its swarm.
+def form(made: Stage, members: int) -> tuple[float, float]:
+    """Start so many, a few at a time; return when the last one was offered, and when each knew all.
 
     Raises:
-        OSError: it does not answer.
+        TimeoutError: they do not come together.
 
     """
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/v1/swarm")
-        return msgspec.json.decode(connection.getresponse().read())
-    finally:
-        connection.close()
+    made.first("m0")
+    waiting = [f"m{number}" for number in range(1, members)]
+    while waiting:
+        several, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
+        for name in several:
+            made.start(name)
+        made.until(lambda several=several: all(map(made.is_offered, several)), every=_LOOK_SECONDS)
+        progress(f"{members - len(waiting)} of {members} are offered")
+    began = time.perf_counter()
+    lacking = dict.fromkeys(port for _, port in made.running.values())
+
+    def know_all() -> bool:
+        for port in tuple(lacking):
+            if (known := _known(port)) >= members - 1:
+                del lacking[port]
+            else:
+                progress(f"{members - len(lacking)} of {members} know all, the next one {known}")
+                return False
+        return True
+
+    return began, made.until(know_all, every=_LOOK_SECONDS, patience=_FORMING_SECONDS)
+
+
+def families(made: Stage) -> list[list[int]]:
+    """Return the processes of each member, its gateway first."""
+    return [family(process.pid) for process, _ in made.running.values()]
+
+
+def spent(made: Stage) -> Spent:
+    """Return what all members have used of the processor since they were started."""
+    both = families(made)
+    return Spent(
+        gateways=sum(processor_seconds(gateway) for gateway, *_ in both),
+        children=sum(processor_seconds(child) for _, *children in both for child in children),
+    )
+
+
+def progress(text: str) -> None:
+    """Say on standard error how far it is, with the time."""
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def _known(port: int) -> int:
+    """Return how many others the gateway at *port* knows: also those to which a path is just being opened again."""
+    return sum(each["state"] != "gone" for each in ask(port)["gateways"])
 
 
 def loopback_bytes() -> int:
@@ -296,6 +234,7 @@ def main() -> None:
     parser.add_argument("--document", action="store_true", help="put the tables into docs/benchmarks.md")
     given = parser.parse_args()
     alone()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and so everybody who was started is
     figures = [joins_and_deaths(way, given.runs) for way in WAYS] if given.runs else []
     idles = [idle(members, given.seconds) for members in given.members]
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"

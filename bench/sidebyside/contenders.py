@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
 import msgspec
 
 _READY_SECONDS = 120.0
+#: Where listeners' ports are drawn from: below those that the system gives to connections.
+_LEAST_PORT, _PORTS = 10_000, 22_000
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,10 +166,15 @@ async def bare_application(folder: Path, pieces: int) -> AsyncGenerator[Contende
 
 
 def free_port() -> int:
-    """Return a port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port of loopback that is free now, and that the system gives to no connection meanwhile.
+
+    Whoever is to listen there may take seconds to do so; ports from 32768 up are drawn for whoever connects.
+    """
+    while True:
+        port = _LEAST_PORT + secrets.randbelow(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @asynccontextmanager

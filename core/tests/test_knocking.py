@@ -158,3 +158,32 @@ async def test_a_closed_port_is_named() -> None:
         async with probe().watch(endpoint) as reports:
             with pytest.raises(Unreachable, match=rf"nothing answers at {endpoint}: connection refused"):
                 await anext(reports)
+
+
+async def test_a_way_that_is_looked_after_is_knocked_at_seldom() -> None:
+    """Where the way goes through a transport that notices silence, a knock only asks if the gateway stands still."""
+    gateway, tunnels = Gateway(), set[Endpoint]()
+    seldom = Knocking(tunnels=tunnels, every_seconds=0.02, seldom_seconds=60, patience_seconds=10)
+    async with gateway.open() as endpoint, seldom.watch(endpoint) as reports, anyio.create_task_group() as tasks:
+        assert await anext(reports) == {}
+        tasks.start_soon(wait, reports)
+        await gateway.until_knocks(3)  # it is none of them yet
+        tunnels.add(endpoint)
+        await gateway.until_knocks(before := gateway.knocks + 1)
+        await anyio.sleep(0.3)
+        assert gateway.knocks <= before + 1
+        await gateway.hang_up()  # and the end of the connection tells as soon as ever
+        await gateway.until_knocks(before + 1)
+        assert gateway.connections == 2
+        tasks.cancel_scope.cancel()
+
+
+async def test_through_a_tunnel_an_answer_may_take_its_time() -> None:
+    """Where too much runs, all who carry a knock are slow: it is waited as long as until the next one."""
+    gateway, tunnels = Gateway(), set[Endpoint]()
+    gateway.silent = True
+    slow = Knocking(tunnels=tunnels, seldom_seconds=0.5, patience_seconds=0.01)
+    async with gateway.open() as endpoint, slow.watch(endpoint) as reports:
+        tunnels.add(endpoint)
+        with anyio.fail_after(10), pytest.raises(Unreachable, match=r"has been silent for 0\.5 s"):
+            await anext(reports)

@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 from swarmgate.errors import Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Way
-from swarmgate.reaching import Reached, by_scheme, shortly
+from swarmgate.reaching import Reached, by_scheme, noting_tunnels, shortly
 from swarmgate.testing import FakeTransport, a_swarm, an_offer
 
 pytestmark = pytest.mark.anyio
@@ -201,3 +201,13 @@ def test_our_end_of_a_path_is_not_what_is_told() -> None:
     reached = Reached(Endpoint("127.0.0.1", 4242), address, FakeTransport({}))
     told = reached.named("the gateway at 127.0.0.1:4242 is silent", an_offer("a", node=member.id))
     assert told == "the gateway at 10.0.0.5:7479 (tls) is silent"
+
+
+async def test_which_ends_are_tunnels_is_noted_while_they_are_held() -> None:
+    """A path that a protected transport holds looks after itself; plain TCP does not."""
+    offer, tunnels = an_offer("a", addresses=("fake://a", "tcp://a")), set[Endpoint]()
+    for scheme, noted in (("fake", {Endpoint("127.0.0.1", 1)}), ("tcp", set[Endpoint]())):
+        transport = FakeTransport({f"{scheme}://a": Endpoint("127.0.0.1", 1)})
+        async with noting_tunnels(by_scheme({scheme: transport}), tunnels)(offer):
+            assert tunnels == noted
+        assert tunnels == set()

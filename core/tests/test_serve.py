@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from anyio.abc import SocketStream
 from anyio.streams.memory import MemoryObjectSendStream
-from swarmgate import builtin
+from swarmgate import builtin, serve
 from swarmgate.announcements import Announcement, Progress, Serving, Stopping, Warned
 from swarmgate.config.blueprint import Blueprint, Choice
 from swarmgate.config.settings import Settings
@@ -247,3 +247,13 @@ async def test_what_is_there_when_it_opens_is_no_garbage(tmp_path: Path) -> None
     async with running(blueprint(tmp_path)):
         assert gc.get_freeze_count() > before + 10_000
     assert gc.get_freeze_count() < 10_000
+
+
+async def test_a_stop_is_heard_and_not_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However seldom the server looks at the clock, it stops when it is told to; answers have a date all the same."""
+    monkeypatch.setattr(serve, "_DATE_SECONDS", 3600.0)
+    with anyio.fail_after(30):
+        async with running(blueprint(tmp_path)) as gateway, await gateway.connect() as stream:
+            await stream.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert b"\ndate: " in await until(stream, b"\r\n\r\n")
+            await gateway.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -10,12 +11,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from live_worker import clean_environ
+
+#: Where listeners' ports are drawn from: below those that the system gives to connections.
+_LEAST_PORT, _PORTS = 10_000, 22_000
 
 
 @dataclass(frozen=True)
@@ -129,10 +133,15 @@ def launch(
 
 
 def free_port() -> int:
-    """Return a port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port of loopback on which nobody listens, and that the system gives to no connection meanwhile.
+
+    Whoever is to listen there may take seconds to do so; ports from 32768 up are drawn for whoever connects.
+    """
+    while True:
+        port = _LEAST_PORT + secrets.randbelow(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until_ready(gateway: LiveGateway, seconds: float, *, path: str = "/readyz") -> None:

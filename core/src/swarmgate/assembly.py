@@ -47,7 +47,7 @@ from swarmgate.parts import (
     Slot,
 )
 from swarmgate.racing import Races
-from swarmgate.reaching import by_scheme
+from swarmgate.reaching import by_scheme, noting_tunnels
 from swarmgate.roster import Member, Placed
 from swarmgate.rota import Rota
 from swarmgate.shadow import Shadow
@@ -281,12 +281,13 @@ async def assemble(
                 )
             )
         if blueprint.peer is not None:
-            looking = services(assembly.all(PROBE)).get(GATEWAY) or Knocking()
+            tunnels: set[Endpoint] = set()
+            looking = services(assembly.all(PROBE)).get(GATEWAY) or Knocking(tunnels=tunnels)
             assembly.gateways = await stack.enter_async_context(
                 muster(
                     assembly.one(LEDGER),
                     GATEWAY,
-                    reach,
+                    noting_tunnels(reach, tunnels),
                     probe=looking,
                     is_own=is_own,
                     me=node.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import anyio
@@ -17,6 +17,10 @@ _KNOCK = b"HEAD /livez HTTP/1.1\r\nHost: gateway\r\nUser-Agent: swarmgate\r\n\r\
 _HTTP, _HEAD_END = b"HTTP/1.", b"\r\n\r\n"
 #: How often, and how long an answer may take, in seconds: together the longest that silence goes unnoticed.
 _EVERY, _PATIENCE = 2.0, 3.0
+#: How often, and for how long it is waited for an answer, where a transport looks after the way: silence of the machine
+#: or the line ends our connection by itself, and what is left to find out is a gateway that stands still while its
+#: transport goes on.  Four processes carry such a knock, and where too much runs each of them may take its time.
+_SELDOM = 10.0
 #: No honest head of an answer is longer, in bytes.
 _LONGEST_HEAD = 16384
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
@@ -25,11 +29,20 @@ _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError
 class Knocking:
     """The probe of gateways: asks over one connection, which tells at once when the other side is gone.
 
-    Silence is noticed after five seconds.  There are no labels to be had.
+    Silence is noticed after five seconds: by the knocks, or where the way is one of *tunnels*, which may change all the
+    time, by its transport, and knocks are few.  There are no labels to be had.
     """
 
-    def __init__(self, *, every_seconds: float = _EVERY, patience_seconds: float = _PATIENCE) -> None:
-        self._every, self._patience = every_seconds, patience_seconds
+    def __init__(
+        self,
+        *,
+        tunnels: Collection[Endpoint] = (),
+        every_seconds: float = _EVERY,
+        seldom_seconds: float = _SELDOM,
+        patience_seconds: float = _PATIENCE,
+    ) -> None:
+        self._tunnels = tunnels
+        self._every, self._seldom, self._patience = every_seconds, seldom_seconds, patience_seconds
 
     def __repr__(self) -> str:
         return f"<Knocking every {self._every:g} s>"
@@ -65,7 +78,7 @@ class Knocking:
                     if not told:
                         told = True
                         yield {}
-                    if await self._is_left(stream):
+                    if await self._is_left(stream, self._seldom if endpoint in self._tunnels else self._every):
                         break
             # a server may close a connection that is kept: then a new one tells at once whether it is still there
             lived = anyio.current_time() - began
@@ -83,24 +96,25 @@ class Knocking:
     async def _answers(self, stream: SocketStream, endpoint: Endpoint, *, fresh: bool) -> bool:
         """Return whether a knock is answered; False if the connection was closed."""
         head = bytearray()
+        patience = self._seldom if endpoint in self._tunnels else self._patience
         try:
-            with anyio.fail_after(self._patience):
+            with anyio.fail_after(patience):
                 await stream.send(_KNOCK)
                 while _HEAD_END not in head:
                     head += await stream.receive()
                     if not _HTTP.startswith(bytes(head[: len(_HTTP)])) or len(head) > _LONGEST_HEAD:
                         raise Unreachable(f"what listens at {endpoint} does not speak HTTP: is it a gateway?")
         except TimeoutError:
-            raise Unreachable(f"the gateway at {endpoint} has been silent for {self._patience:g} s") from None
+            raise Unreachable(f"the gateway at {endpoint} has been silent for {patience:g} s") from None
         except _GONE:
             if fresh:
                 raise Unreachable(f"what listens at {endpoint} hangs up without an answer") from None
             return False
         return True
 
-    async def _is_left(self, stream: SocketStream) -> bool:
-        """Wait until it is time to knock again; return True at once if the connection is closed."""
-        with anyio.move_on_after(self._every):
+    async def _is_left(self, stream: SocketStream, seconds: float) -> bool:
+        """Wait *seconds*, until it is time to knock again; return True at once if the connection is closed."""
+        with anyio.move_on_after(seconds):
             try:
                 while True:
                     await stream.receive()  # the rest of an answer that has a body, in spite of HEAD

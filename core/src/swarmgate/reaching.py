@@ -125,6 +125,27 @@ def by_scheme(transports: Mapping[str, Transport], *, head_start: float = HEAD_S
     return reach
 
 
+def noting_tunnels(reach: Reach, tunnels: set[Endpoint]) -> Reach:
+    """Reach as *reach* does; the local ends of the paths that a protected transport holds are in *tunnels* meanwhile.
+
+    Such a transport notices by itself when the other side falls silent, and ends what goes through the path.
+    """
+
+    @asynccontextmanager
+    async def reach_and_note(offer: Offer) -> AsyncGenerator[Reached]:
+        async with reach(offer) as reached:
+            if reached.address.partition("://")[0] in UNPROTECTED:
+                yield reached
+                return
+            tunnels.add(reached.endpoint)
+            try:
+                yield reached
+            finally:
+                tunnels.discard(reached.endpoint)
+
+    return reach_and_note
+
+
 class _Tries:
     """Tries addresses, each in a task of its own, in which the path that wins is held until :meth:`end`."""
 

@@ -52,6 +52,8 @@ _MEGABYTE = 1_000_000
 _KEEP_ALIVE_SECONDS = 75
 #: What interrupted answers get to tell their clients so.
 _LAST_WORDS_SECONDS = 2.0
+#: How often the date in the heads of answers is set, in seconds.
+_DATE_SECONDS = 1.0
 
 
 async def run(blueprint: Blueprint, *, announce: Announce, journal: Journal | None = None) -> None:
@@ -124,19 +126,30 @@ async def run_until(
 
 
 class Server(uvicorn.Server):
-    """uvicorn, less its handling of signals."""
+    """uvicorn, less its handling of signals, and less of its looking at the clock."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.stopped = anyio.Event()
+        self._stopping, self.stopped = anyio.Event(), anyio.Event()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Leave signals alone: they are received for the whole process, in :func:`run`."""
         yield
 
+    def stop(self) -> None:
+        """Have it take no more, finish what it is at, and end."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Wait until :meth:`stop`, and keep the date of answers right; uvicorn's own loop looks ten times a second."""
+        while not await self.on_tick(0):
+            with anyio.move_on_after(_DATE_SECONDS):
+                await self._stopping.wait()
+
     async def run_in_task(self, sockets: tuple[socket.socket, ...]) -> None:
-        """Serve on *sockets* until :attr:`should_exit`; the task must be this server's own."""
+        """Serve on *sockets* until :meth:`stop`; the task must be this server's own."""
         try:
             await self.serve(list(sockets))
         finally:
@@ -243,7 +256,7 @@ def _joined(assembly: Assembly, ticket: Token | Invite) -> Joined:
 async def _close(door: Door, server: Server, wishes: AsyncIterator[object], drain_seconds: float) -> None:
     """Take no more, let answers finish, interrupt those that do not; return when nobody is served."""
     door.close()
-    server.should_exit = True
+    server.stop()
     async with background() as tasks:
         with anyio.move_on_after(drain_seconds) as patience:
 

@@ -99,6 +99,26 @@ async def test_it_counts_also_while_nobody_watches(door: Door) -> None:
         assert [notice.name for notice in board.news(number)] == ["sample"]
 
 
+async def test_nobody_is_looked_for_while_nobody_watches(door: Door) -> None:
+    """The state is made for who watches alone, and at once for who begins while nobody did."""
+    board, looks = door.board, 0
+
+    def looked() -> Swarm:
+        nonlocal looks
+        looks += 1
+        return member()
+
+    door.swarm = looked
+    async with background() as tasks:
+        tasks.start_soon(board.keep)
+        await anyio.wait_all_tasks_blocked()
+        assert looks == 0
+        with board.watched() as (_, number):
+            door.swarm = lambda: member(reason="news")
+            await board.changed(number)
+            assert state(board)["workers"][0]["reason"] == "news"  # pyright: ignore[reportIndexIssue]
+
+
 async def test_it_is_kept_up_to_date(door: Door) -> None:
     """Changes are found without anybody telling of them."""
     board = door.board

@@ -161,6 +161,23 @@ def test_what_was_told_directly_is_spread() -> None:
     assert Replica(B).receive(message, 0.0, direct=False).spread == ()
 
 
+def test_what_only_goes_on_is_not_spread() -> None:
+    """A renewal that a neighbour brought is left to its owner to tell; a change, an end, and what had lapsed is not."""
+    a, b = Replica(A), Replica(B)
+
+    def told(message: bytes, now: float) -> bool:
+        received = b.receive(message, now, direct=True)
+        assert received.news
+        return received.spread != ()
+
+    assert told(a.post(offer_of(A, sequence=1, lifetime=60.0), 0.0), 0.0)
+    assert not told(a.post(offer_of(A, sequence=2, lifetime=60.0), 20.0), 20.0)
+    assert told(a.post(offer_of(A, sequence=3, lifetime=60.0, addresses=("tls://y",)), 40.0), 40.0)
+    assert told(a.post(offer_of(A, sequence=4, lifetime=60.0, addresses=("tls://y",)), 120.0), 120.0)
+    assert told(a.withdraw(offer_of(A, sequence=5), 130.0), 130.0)
+    assert told(a.post(offer_of(A, sequence=6), 140.0), 140.0)
+
+
 def test_a_revocation_reaches_who_was_away() -> None:
     """It never lapses, is told by healing, and banishing takes out what its peer said."""
     owner, worker = a_swarm("owner", "worker")
@@ -220,10 +237,13 @@ def test_node_ids_are_those_of_the_swarm() -> None:
 
 
 def test_what_stands_is_not_examined_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same bytes were found genuine before; they count as old, until they are out of the book."""
+    """The same bytes were found genuine before, and what is older need not be: both count as old, and cost nothing."""
     a, b = Replica(A), Replica(B)
-    message = a.post(offer_of(A), 0.0)
+    older = a.post(offer_of(A), 0.0)
+    b.receive(older, 0.0, direct=False)
+    message = a.post(offer_of(A, sequence=2), 0.0)
     b.receive(message, 0.0, direct=False)
+    newer = a.post(offer_of(A, sequence=3), 0.0)
     examined: list[bytes] = []
 
     def examine(_membership: Membership, data: bytes) -> Heard:
@@ -232,7 +252,7 @@ def test_what_stands_is_not_examined_again(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr("swarmgate.swarm.replica.open_entry", examine)
     b.receive(message, 1.0, direct=False)
-    assert (examined, b.counts["old"]) == ([], 1)
-    b.banish(A.id)
-    b.receive(message, 2.0, direct=False)
+    b.receive(older, 1.0, direct=False)
+    assert (examined, b.counts["old"]) == ([], 2)
+    b.receive(newer, 2.0, direct=False)
     assert len(examined) == 1

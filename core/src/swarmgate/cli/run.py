@@ -11,6 +11,7 @@ import click
 from swarmgate.announcements import Announcement, Progress
 from swarmgate.cli.output import expected_errors
 from swarmgate.cli.reading import CommandT, config_option, forget_token, placement_option, read, swarm_options
+from swarmgate.cli.sparing import without
 from swarmgate.cli.verbs import examples
 
 _CLEAR = "\x1b[K"
@@ -80,7 +81,9 @@ def serve_by(file: str | None, flags: dict[str, Any], *, local: bool = True) -> 
     blueprint, _, catalogue = read(file, flags, local=local)
     forget_token(blueprint.settings)
     import anyio
-    import structlog
+
+    with without("rich"):  # for tracebacks with everybody's variables in them, which are never made: see `logs`
+        import structlog
 
     from swarmgate import logs, serve
     from swarmgate.journal import Journal

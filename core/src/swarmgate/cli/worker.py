@@ -14,6 +14,7 @@ from swarmgate.announcements import Announcement, Lending
 from swarmgate.cli.output import USAGE, expected_errors, fail
 from swarmgate.cli.reading import config_option, forget_token, json_option, swarm_options
 from swarmgate.cli.run import Teller
+from swarmgate.cli.sparing import without
 from swarmgate.cli.verbs import examples
 from swarmgate.config.fields import OptionField, fields_of
 from swarmgate.parts import WORKER
@@ -132,7 +133,9 @@ def _lend(name: str, file: str | None, settings: dict[str, Any], options: dict[s
     forget_token(blueprint.settings)
     import anyio
 
-    from swarmgate import lending, logs
+    with without("rich"):  # as `gateway run` does
+        from swarmgate import logs
+    from swarmgate import lending
 
     logs.configure(blueprint.settings.log_format, blueprint.settings.log_level)
     announce = _tell_json if as_json else Teller(sys.stdout)

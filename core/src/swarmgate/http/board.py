@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Board:
     _seen: tuple[Swarm, tuple[Account, ...]] | None = None
     _watchers: int = 0
     _changed: anyio.Event = field(default_factory=anyio.Event)
+    _came: anyio.Event = field(default_factory=anyio.Event)
 
     def __repr__(self) -> str:
         return f"<Board of {self._number} notices, {self._watchers} watching>"
@@ -59,6 +61,7 @@ class Board:
     def watched(self) -> Generator[tuple[Notice, int]]:
         """Look often while held; yield the state as it is now, and the number after which all is news to who begins."""
         self._watchers += 1
+        self._came.set()
         try:
             self.refresh()
             yield self._notices["swarm"], self._number
@@ -76,13 +79,19 @@ class Board:
 
     async def keep(self) -> None:
         """Count every two seconds, and look for changes more often while somebody watches; until cancelled."""
-        looks_per_count = round(EVERY_SECONDS / _LOOK_SECONDS)
+        counted = -math.inf
         while True:
-            self.count()
-            for _ in range(looks_per_count):
-                if self._watchers:
-                    self.refresh()
+            now = anyio.current_time()
+            if now - counted >= EVERY_SECONDS - _LOOK_SECONDS / 2:
+                self.count()
+                counted = now
+            if self._watchers:
+                self.refresh()
                 await anyio.sleep(_LOOK_SECONDS)
+                continue
+            self._came = anyio.Event()
+            with anyio.move_on_after(counted + EVERY_SECONDS - now):
+                await self._came.wait()
 
     def count(self) -> None:
         """Take a sample of what has been counted."""

@@ -102,6 +102,16 @@ def open_entry(membership: Membership, data: bytes) -> Heard:
     return Heard(entry=entry, peer=peer, data=data)
 
 
+def claimed(data: bytes) -> Entry | None:
+    """Return what *data* claims to say, None if it cannot be read: nobody's word, and enough to leave it unexamined."""
+    if len(data) > LARGEST:
+        return None
+    try:
+        return _entries.decode(_envelopes.decode(data).body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
 def may_offer(role: Role, service: str) -> bool:
     """Return whether a member in *role* may offer *service*."""
     return not _MAY_OFFER[role].isdisjoint(("*", service))

@@ -78,10 +78,12 @@ class Membership:
     revocations: Revocations = field(default_factory=Revocations)
     clock: Callable[[], float] = time.time  # noqa: TID251  # certificates end by the calendar
     _authority_key: bytes = b""
+    _id: NodeId = field(default=NodeId(""), init=False)
     _known: dict[bytes, Peer] = field(default_factory=dict[bytes, Peer])
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_authority_key", authority_key(self.authority))
+        object.__setattr__(self, "_id", peer_id(public_key(self.key)))  # asked for with every word that is said
 
     def __repr__(self) -> str:
         return f"<Membership of {self.id}>"
@@ -89,7 +91,7 @@ class Membership:
     @property
     def id(self) -> NodeId:
         """Return this node's peer id."""
-        return peer_id(public_key(self.key))
+        return self._id
 
     @property
     def role(self) -> Role:

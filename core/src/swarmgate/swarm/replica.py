@@ -17,7 +17,7 @@ import msgspec
 
 from swarmgate.errors import WireError
 from swarmgate.nouns import NodeId, Offer
-from swarmgate.swarm.entries import LONGEST_LIFETIME, Entry, Heard, open_entry, sign_entry
+from swarmgate.swarm.entries import LONGEST_LIFETIME, Entry, Heard, claimed, open_entry, sign_entry
 from swarmgate.swarm.gossip import Aged, Digest, Spread, Wants, mark, parcels, read, version, write
 from swarmgate.swarm.membership import Membership
 
@@ -42,7 +42,8 @@ class Received:
     """What came of a message.
 
     *news* are entries that changed the book, each with how long it still stands, in seconds.  *replies* are for
-    whoever sent the message, *spread* is for everybody else.
+    whoever sent the message, *spread* is for everybody else: what they may not have heard.  Of offers that only go on
+    they need not hear by us: it is said to all by whoever made them, and before the last one ends.
     """
 
     news: tuple[tuple[Heard, float], ...] = ()
@@ -167,8 +168,9 @@ class Replica:
 
     def _hear(self, entries: Iterable[Aged], now: float, *, direct: bool) -> Received:
         news: list[tuple[Heard, float]] = []
+        unheard: list[Heard] = []
         for aged in entries:
-            if aged.data in self._standing:
+            if aged.data in self._standing or self._is_old(aged.data):
                 self.counts["old"] += 1
                 continue
             try:
@@ -176,11 +178,18 @@ class Replica:
             except WireError:
                 self.counts["refused"] += 1
                 continue
+            before = self._book.get(mark(heard.entry))
             stands = self._take(heard, aged.age, now)
             if stands is not None:
                 news.append((heard, stands))
-        spread = self._written([heard for heard, _ in news], now) if direct else ()
-        return Received(news=tuple(news), spread=spread)
+                if before is None or before.until <= now or not _renews(heard.entry, before.heard.entry):
+                    unheard.append(heard)
+        return Received(news=tuple(news), spread=self._written(unheard, now) if direct else ())
+
+    def _is_old(self, data: bytes) -> bool:
+        """Return whether *data* says of itself that it is no news: then it need not be examined whose word it is."""
+        entry = claimed(data)
+        return entry is not None and version(entry) <= self._seen.get(mark(entry), (-1, 0.0))[0]
 
     def _take(self, heard: Heard, age: float, now: float) -> float | None:
         """Enter *heard* if it is news; return for how many seconds it still stands, None if it was no news."""
@@ -242,3 +251,11 @@ class Replica:
         if offer is None:
             return 0.0
         return max(0.0, offer.lifetime - (self._book[mark(heard.entry)].until - now))
+
+
+def _renews(entry: Entry, before: Entry) -> bool:
+    """Return whether *entry* says nothing but that the offer *before* goes on."""
+    if entry.offer is None or before.offer is None or not entry.kind == before.kind == "offer":
+        return False
+    changed = msgspec.structs.replace(entry.offer, sequence=before.offer.sequence, lifetime=before.offer.lifetime)
+    return changed == before.offer

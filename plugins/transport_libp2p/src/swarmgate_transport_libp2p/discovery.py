@@ -55,7 +55,7 @@ class DhtDiscovery:
         self._ours.clear()
         with self._sidecar.attended(self):
             async with background() as tasks:
-                for service in _SERVICES:
+                for service in () if self._sidecar.has_ledger else _SERVICES:  # which tells what is ours, to all
                     tasks.start_soon(self._tell_ours, ledger, service)
                 await self._enter(ledger)
 

@@ -128,15 +128,23 @@ async def test_a_killed_peer_is_noticed_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_silent_peer_is_noticed_within_five_seconds(tmp_path: Path) -> None:
-    """A peer whose process stands still, while its machine goes on, is gone; it is known again when it goes on."""
+    """A peer through which something goes is gone when its process stands still; it is known again when it goes on."""
     async with sidecars(tmp_path) as (one, other):
         await contact(one, other)
-        assert other.child.pid
-        os.kill(other.child.pid, signal.SIGSTOP)
-        try:
-            await until(lambda: other.membership.id not in one.connected, seconds=5.5)
-        finally:
-            os.kill(other.child.pid, signal.SIGCONT)
+        async with (
+            an_echo() as echo,
+            P2pTransport(other).expose(GATEWAY, echo) as (address,),
+            P2pTransport(one).reach(address) as endpoint,
+            await anyio.connect_tcp(endpoint.host, endpoint.port) as stream,
+        ):
+            await stream.send(b"hello")
+            assert await stream.receive() == b"hello"
+            assert other.child.pid
+            os.kill(other.child.pid, signal.SIGSTOP)
+            try:
+                await until(lambda: other.membership.id not in one.connected, seconds=5.5)
+            finally:
+                os.kill(other.child.pid, signal.SIGCONT)
         await until(lambda: other.membership.id in one.connected)
 
 

@@ -13,7 +13,7 @@ from swarmgate.api import GATEWAY, NodeId, Revocations, Unreachable
 from swarmgate.testing import a_swarm
 from swarmgate.testing.streams import a_closed_port, an_echo, converse
 from swarmgate_transport_libp2p.addresses import Address, read, write
-from swarmgate_transport_libp2p.child.peers import Peers
+from swarmgate_transport_libp2p.child.peers import LET_GO, Peers
 from swarmgate_transport_libp2p.child.redial import MOST_HELD, SETTLED
 from swarmgate_transport_libp2p.transport import P2pTransport
 
@@ -96,7 +96,7 @@ def test_whom_nobody_uses_is_let_go() -> None:
     held |= {"tunnel": Connection("/meshsub/1.1.0", "/swarmgate/tunnel/1"), "comes": Connection("")}
     banished: list[str] = []
     gate = SimpleNamespace(connections=lambda peer: [held[peer]], banish=banished.append)
-    host = SimpleNamespace(get_network=SimpleNamespace, get_id=lambda: "me")
+    host = SimpleNamespace(get_network=lambda: SimpleNamespace(twins=list), get_id=lambda: "me")
 
     async def main() -> None:
         async with trio.open_nursery() as tasks:
@@ -122,7 +122,7 @@ def test_who_is_gone_at_once_is_dialled_again() -> None:
         return len(asked) % 2 == 1  # while it is waited for, and no more a moment later
 
     gate = SimpleNamespace(is_connected=is_connected)
-    host = SimpleNamespace(get_network=SimpleNamespace, get_id=lambda: "me")
+    host = SimpleNamespace(get_network=lambda: SimpleNamespace(twins=list), get_id=lambda: "me")
 
     async def main() -> None:
         async with trio.open_nursery() as tasks:
@@ -134,3 +134,24 @@ def test_who_is_gone_at_once_is_dialled_again() -> None:
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
     assert len(asked) >= 2 * 4  # after 0, 0.5, 1.5 and 3.5 seconds
+
+
+def test_of_two_connections_the_one_that_nobody_uses_is_let_go() -> None:
+    """A twin is closed when it has been idle for a while; one through which something goes stays."""
+    idle, busy, late = Connection("/meshsub/1.1.0"), Connection("/swarmgate/tunnel/1"), Connection("/meshsub/1.1.0")
+    twins, closed = [idle, busy], list[Any]()
+    gate = SimpleNamespace(close=closed.append)
+    host = SimpleNamespace(get_network=lambda: SimpleNamespace(twins=lambda: list(twins)), get_id=lambda: "me")
+
+    async def main() -> None:
+        async with trio.open_nursery() as tasks:
+            Peers(host, cast("Any", gate), cast("Any", SimpleNamespace(serves=True, relays={})), Revocations(()), tasks)
+            await trio.sleep(LET_GO * 1.5)
+            assert closed == []
+            twins.append(late)
+            await trio.sleep(LET_GO)
+            assert closed == [idle]
+            tasks.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert closed == [idle]

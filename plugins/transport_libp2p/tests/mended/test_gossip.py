@@ -179,3 +179,37 @@ async def test_a_dht_client_offers_nothing(mended: Opens) -> None:
     async with mended() as host:
         KadDHT(host, DHTMode.CLIENT)
         assert "/ipfs/kad/1.0.0" not in host.get_mux().get_protocols()
+
+
+async def test_no_packet_carries_our_signed_address(mended: Opens) -> None:
+    """libp2p puts the sender's record into each packet, which the other side would verify each time, twice."""
+    from libp2p.pubsub.pb import rpc_pb2
+
+    class Listening:
+        def __init__(self) -> None:
+            self.heard = b""
+
+        async def write(self, data: bytes) -> None:
+            self.heard += data
+
+    stream = Listening()
+    async with mended() as host, _pubsub(host) as pubsub:
+        packet = rpc_pb2.RPC(
+            subscriptions=[rpc_pb2.RPC.SubOpts(subscribe=True, topicid="topic")], senderRecord=b"record"
+        )
+        assert await pubsub.write_msg(stream, packet)
+    assert b"topic" in stream.heard
+    assert b"record" not in stream.heard
+
+
+async def test_what_is_told_to_all_makes_nobody_wait(mended: Opens, ends: Any) -> None:
+    """Streams of the pubsub alone leave a connection calm, on both sides."""
+    async with mended() as near, mended() as far, _pubsub(near) as sender, _pubsub(far) as receiver:
+        await receiver.subscribe("topic")
+        await sender.subscribe("topic")
+        await ends.join(near, far)
+        await ends.until(lambda: far.get_id() in sender.peer_topics.get("topic", set()))
+        await ends.until(lambda: near.get_id() in receiver.peer_topics.get("topic", set()))
+        for host in (near, far):
+            standing = [stream.muxed_stream for stream in host.swarm.get_connections()[0].get_streams()]
+            assert [each.in_background for each in standing if not each.closed] == [True, True]

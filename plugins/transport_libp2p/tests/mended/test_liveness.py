@@ -73,3 +73,39 @@ def test_our_own_stall_is_not_the_others_death() -> None:
     assert liveness.look(10.0)[0] is not Duty.BURY
     _, over = _run(liveness, 60, now=11.0)
     assert 13.9 <= over <= 15.5
+
+
+def test_where_nobody_waits_it_is_listened_calmly() -> None:
+    """A quarter of the pings, and four times the silence."""
+    liveness = Liveness(Limits(), 0.0)
+    assert liveness.listen(close=False, now=0.0)
+    assert not liveness.listen(close=False, now=0.0)
+    pings, over = _run(liveness, 60)
+    assert over == liveness.silence == 16.0
+    assert len(pings) <= 4
+
+
+def test_whoever_is_waited_for_has_the_whole_time() -> None:
+    """One that was silent for long, as it might, is not dead at the moment when somebody begins to wait."""
+    liveness = Liveness(Limits(), 0.0)
+    liveness.listen(close=False, now=0.0)
+    pings, _ = _run(liveness, 9.0)
+    assert liveness.listen(close=True, now=9.5)
+    duty, pause = liveness.look(9.5)
+    assert duty is not Duty.BURY
+    more, over = _run(liveness, 60, now=9.5 + pause)
+    assert over == 13.5
+    assert len(pings) <= 2 < len(more) + 1
+
+
+def test_who_is_late_itself_waits_longer() -> None:
+    """Where looks come late, as on a machine where too much runs, others are late as well; in time again, it passes."""
+    liveness, now = Liveness(Limits(), 0.0), 0.0
+    while now < 5.0:
+        duty, pause = liveness.look(now)
+        assert duty is not Duty.BURY
+        now += pause + 1.0
+    assert liveness.silence > 7.0
+    liveness.heard(now)
+    _, over = _run(liveness, 600, now=now)
+    assert now + 4.0 <= over < now + 6.0

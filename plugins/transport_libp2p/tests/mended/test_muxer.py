@@ -264,3 +264,32 @@ async def test_closing_sends_what_is_queued(mended: Opens, ends: Any) -> None:
         with trio.fail_after(5):
             await over.wait()
     assert len(got) == 300_000
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_silence_matters_where_somebody_waits(waits: bool, mended: Opens, ends: Any) -> None:
+    """A connection with nothing but streams in the background outlives a silence that would end it otherwise."""
+    from libp2p.peer.id import ID
+    from libp2p.peer.peerinfo import PeerInfo
+    from multiaddr import Multiaddr
+
+    limits = {"ping": 0.3, "silence": 1.0, "calm_ping": 600.0, "calm_silence": 900.0}
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", LONER], stdout=subprocess.PIPE, text=True) as loner:
+        try:
+            assert loner.stdout is not None
+            address, peer = (await trio.to_thread.run_sync(loner.stdout.readline)).split()
+            async with mended(limits=limits) as client:
+                await client.connect(PeerInfo(ID.from_string(peer), [Multiaddr(address)]))
+                stream = await client.new_stream(ID.from_string(peer), ["/talk/1"])
+                await stream.read(1000)
+                await ends.until(
+                    lambda: all(each is stream for each in client.swarm.get_connections()[0].get_streams())
+                )
+                if not waits:
+                    stream.muxed_stream.to_background()
+                loner.send_signal(signal.SIGSTOP)
+                with trio.move_on_after(3 if not waits else 20) as patience:
+                    await client.muxers()[0].event_closed.wait()
+                assert patience.cancelled_caught != waits
+        finally:
+            loner.kill()

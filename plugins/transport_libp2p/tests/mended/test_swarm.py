@@ -178,3 +178,28 @@ async def test_who_dials_can_take_the_part_of_the_dialled(mended: Opens, ends: A
             await ends.until(lambda: here.muxers(there.get_id()))
             assert not here.muxers(there.get_id())[0].is_initiator
             assert there.muxers(here.get_id())[0].is_initiator
+
+
+async def test_of_two_connections_both_sides_choose_the_same(mended: Opens, ends: Any) -> None:
+    """Who dialled each other at the same moment open all streams on one of both, and call the other one too many."""
+    async with mended() as one, mended() as other:
+        for host in (one, other):
+            host.set_stream_handler("/echo/1", ends.echo)
+        await ends.join(one, other)
+        from multiaddr import Multiaddr
+
+        await other.swarm.dial_addr(Multiaddr(f"/ip4/127.0.0.1/tcp/{ends.port(one)}"), one.get_id())
+        await ends.until(lambda: len(one.swarm.get_connections()) == len(other.swarm.get_connections()) == 2)
+        used = {}
+        for host, peer in ((one, other), (other, one)):
+            for _ in range(3):
+                stream = await host.new_stream(peer.get_id(), ["/echo/1"])
+                used.setdefault(host, set()).add(stream.muxed_conn.is_initiator)
+        assert len(used[one]) == len(used[other]) == 1
+        assert used[one] != used[other]
+        for host in (one, other):
+            (spare,) = host.swarm.twins()
+            assert {spare.muxed_conn.is_initiator} == {True, False} - used[host]
+        await other.swarm.twins()[0].close()
+        await ends.until(lambda: len(one.swarm.get_connections()) == 1)
+        assert one.swarm.twins() == other.swarm.twins() == []

@@ -12,6 +12,8 @@ import sys
 import trio
 from swarmgate.api import ConfigError
 
+from swarmgate_transport_libp2p.child import omitted
+from swarmgate_transport_libp2p.child.mended.version import fits
 from swarmgate_transport_libp2p.child.pipes import Pipes
 from swarmgate_transport_libp2p.messages import Begin, Refused
 
@@ -28,7 +30,9 @@ async def run() -> None:
         if not isinstance(begin, Begin):
             sys.exit(f"expected Begin first, got {type(begin).__name__}")
 
-        importlib.import_module("libp2p")  # which sets up its loggers; they are taken over below
+        if fits():
+            omitted.leave_out()
+        importlib.import_module("libp2p")  # which may set up its loggers; they are taken over below
         from swarmgate_transport_libp2p.child import speaking
         from swarmgate_transport_libp2p.child.node import open_node
 

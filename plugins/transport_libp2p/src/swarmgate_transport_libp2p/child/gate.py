@@ -89,6 +89,10 @@ class Gate:
         """Close what *peer* has open."""
         self._tasks.start_soon(self._close_all, peer)
 
+    def close(self, connection: Any) -> None:
+        """Close one *connection* of several that a peer has open."""
+        self._tasks.start_soon(_close, connection)
+
     async def _keep_examining(self) -> None:
         while True:
             await trio.sleep(_EXAMINED)
@@ -290,6 +294,6 @@ def _peer_of(connection: Any) -> NodeId:
     return NodeId(str(connection.muxed_conn.peer_id))
 
 
-async def _close(stream: Any) -> None:
+async def _close(what: Any) -> None:
     with suppress(Exception):
-        await stream.close()
+        await what.close()

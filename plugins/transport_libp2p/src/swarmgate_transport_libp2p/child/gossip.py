@@ -34,8 +34,9 @@ _MOST_WAITING = 1024
 #: A neighbour's queue holds 32 messages, and drops more: with so many in it we wait, for no longer than so many
 #: seconds, and look again after so many.
 _QUEUED, _TAKEN_SECONDS, _LOOKED_SECONDS = 16, 1.0, 0.005
-#: Gossipsub's mesh: how many neighbours a node wants, and at least and at most has.
-_DEGREE, _LOW, _HIGH = 6, 4, 12
+#: Gossipsub's mesh: how many neighbours a node wants, and at least and at most has.  Each sends every message, so that
+#: what is wanted of 6 by default, and borne up to 12, comes nine times over in a swarm of twelve.
+_DEGREE, _LOW, _HIGH = 4, 3, 6
 
 
 class Gossip:

@@ -46,7 +46,7 @@ from swarmgate_transport_libp2p.messages import (
 )
 
 #: How often it is looked how the paths stand, in seconds; what has changed is told.
-_LOOKED_SECONDS = 1.0
+_LOOKED_SECONDS = 3.0
 #: A round trip is told again when it has changed by more than this part.
 _NOTEWORTHY = 0.25
 
@@ -211,6 +211,7 @@ class Node:
         address = self.peers.met(peer, connection)
         self.peers.know(peer, shown.addresses)
         self._say(Met(peer, address, shown.addresses))
+        self._look()
         if self._seeker is not None:
             self._tasks.start_soon(self._seeker.met, peer)
 

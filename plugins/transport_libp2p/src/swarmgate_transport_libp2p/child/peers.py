@@ -29,7 +29,7 @@ _MOST_TRIED = 8
 #: The most peers dialled at once by ourselves.
 _MOST_DIALLED = 16
 #: How often it is looked whether more are connected than do any good, in seconds.
-_LET_GO = 5.0
+LET_GO = 5.0
 #: Streams by these protocols do not keep a connection: they are there as long as it is.
 _STANDING = ("/meshsub/", "/floodsub/")
 
@@ -58,6 +58,7 @@ class Peers:
         self._news = trio.Event()
         self._network.dial_peer = self._dial_for_library
         tasks.start_soon(self._keep_dialling)
+        tasks.start_soon(self._keep_one)
         if not relaying.serves:  # whoever cannot be dialled is reached by the connections that a relay holds
             tasks.start_soon(self._keep_few)
 
@@ -241,16 +242,29 @@ class Peers:
     async def _keep_few(self) -> None:
         """Let go of those of many that nobody uses, for ever."""
         while True:
-            await trio.sleep(_LET_GO)
+            await trio.sleep(LET_GO)
             for peer in self.redial.surplus(trio.current_time(), self._is_idle):
                 self._gate.banish(NodeId(peer))
 
+    async def _keep_one(self) -> None:
+        """Let go of the second connection of two that have dialled each other, once nobody uses it, for ever."""
+        before: set[Any] = set()
+        while True:
+            await trio.sleep(LET_GO)
+            spare = {each for each in self._network.twins() if _is_unused(each)}
+            for connection in spare & before:
+                self._gate.close(connection)
+            before = spare - before
+
     def _is_idle(self, peer: str) -> bool:
-        streams = [each for connection in self._gate.connections(NodeId(peer)) for each in connection.get_streams()]
-        return all(str(each.get_protocol() or "").startswith(_STANDING) for each in streams)
+        return all(map(_is_unused, self._gate.connections(NodeId(peer))))
 
     def _stir(self) -> None:
         self._news.set()
+
+
+def _is_unused(connection: Any) -> bool:
+    return all(str(each.get_protocol() or "").startswith(_STANDING) for each in connection.get_streams())
 
 
 def is_relayed(connection: Any) -> bool:

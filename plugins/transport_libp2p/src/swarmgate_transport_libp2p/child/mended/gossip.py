@@ -15,6 +15,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
 
 from swarmgate_transport_libp2p.child.mended.host import MendedHost
+from swarmgate_transport_libp2p.child.mended.stream import MuxedStream
 
 if TYPE_CHECKING:
     from swarmgate_transport_libp2p.child.mended.muxer import Muxer
@@ -45,6 +46,7 @@ class MendedPubsub(Pubsub):
     async def stream_handler(self, stream: INetStream) -> None:
         """Read what a peer publishes; what cannot be read ends the stream, and the peer is asked for another."""
         peer = stream.muxed_conn.peer_id
+        _to_background(stream)
         self._telling[peer] += 1
         try:
             await super().stream_handler(stream)
@@ -59,10 +61,19 @@ class MendedPubsub(Pubsub):
 
     async def handle_sending_messages(self, peer_id: ID, stream: INetStream, queue: RpcQueue) -> None:
         """Send what is queued for a peer, and notice when its stream has ended, also while nothing is to be sent."""
+        _to_background(stream)
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._notice_end, peer_id, stream)
             await super().handle_sending_messages(peer_id, stream, queue)
             tasks.cancel_scope.cancel()
+
+    async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
+        """Write to a peer, without our signed address record: libp2p puts one into each packet, and checks it twice.
+
+        Members tell one another where they are in the hello.
+        """
+        rpc_msg.ClearField("senderRecord")
+        return await super().write_msg(stream, rpc_msg)
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Take in a message; one that cannot be is dropped."""
@@ -102,3 +113,9 @@ class MendedPubsub(Pubsub):
     def _welcome(self, peer: ID) -> None:
         if self.manager.is_running:
             self.manager.run_task(self._handle_new_peer_with_retry, peer)
+
+
+def _to_background(stream: INetStream) -> None:
+    """Let a silence be noticed late for all that *stream* is concerned: what is said on it, others say too."""
+    if isinstance(muxed := getattr(stream, "muxed_stream", None), MuxedStream):
+        muxed.to_background()

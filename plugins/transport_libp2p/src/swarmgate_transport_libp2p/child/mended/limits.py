@@ -55,5 +55,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     silence: _Seconds = 4.0
     """Time without a byte from the other side after which it is taken for dead."""
 
+    calm_ping: _Seconds = 5.0
+    """As ``ping``, while no stream is open that anybody waits for."""
+
+    calm_silence: _Seconds = 16.0
+    """As ``silence``, while no stream is open that anybody waits for."""
+
     linger: _Seconds = 30.0
     """Time that the other side has to end a stream which we have closed."""

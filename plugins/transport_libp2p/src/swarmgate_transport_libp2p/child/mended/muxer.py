@@ -53,6 +53,7 @@ class Muxer(IMuxedConn):
         self._sending = False
         self._scope = trio.CancelScope()
         self._liveness: Liveness | None = None
+        self._to_look = trio.Event()
 
     def __repr__(self) -> str:
         state = f"over: {self.reason}" if self.is_closed else f"{len(self._streams)} streams"
@@ -101,6 +102,7 @@ class Muxer(IMuxedConn):
         try:
             with self._scope:
                 self._liveness = Liveness(self._limits, trio.current_time())
+                self.reconsider()
                 async with trio.open_nursery() as nursery:
                     for task in (self._write, self._read, self._watch):
                         nursery.start_soon(self._until_over, task)
@@ -170,8 +172,16 @@ class Muxer(IMuxedConn):
 
     def forget(self, stream: MuxedStream) -> None:
         """Drop *stream* when it is over."""
-        if stream.state.over and self._streams.pop(stream.stream_id, None) is not None and stream.at_end is not None:
-            stream.at_end()
+        if stream.state.over and self._streams.pop(stream.stream_id, None) is not None:
+            self.reconsider()
+            if stream.at_end is not None:
+                stream.at_end()
+
+    def reconsider(self) -> None:
+        """Listen for silence as closely as the streams that are open need it."""
+        close = any(not stream.in_background for stream in self._streams.values())
+        if self._liveness is not None and self._liveness.listen(close=close, now=trio.current_time()):
+            self._to_look.set()
 
     # ---- the three tasks
 
@@ -221,14 +231,16 @@ class Muxer(IMuxedConn):
             now = trio.current_time()
             duty, pause = liveness.look(now)
             if duty is Duty.BURY:
-                return f"nothing heard for {self._limits.silence:g} s"
+                return f"nothing heard for {liveness.silence:g} s"
             if duty is Duty.PING:
                 self._session.ping(liveness.number)
             if self._session.going and not self._session.streams:
                 return "the other side went away, and no stream is left"
             self._session.sweep(now)
             self.kick()
-            await trio.sleep(pause)
+            self._to_look = trio.Event()
+            with trio.move_on_after(pause):
+                await self._to_look.wait()
 
     # ---- bookkeeping
 
@@ -238,6 +250,7 @@ class Muxer(IMuxedConn):
 
     def _keep(self, state: Stream) -> MuxedStream:
         stream = self._streams[state.id] = MuxedStream(self, state)
+        self.reconsider()
         return stream
 
     def _tell(self, event: Event, state: Stream) -> None:

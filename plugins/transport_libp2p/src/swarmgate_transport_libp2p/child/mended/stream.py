@@ -24,6 +24,7 @@ class MuxedStream(IMuxedStream):
         self.stream_id = state.id
         self.is_initiator = state.ours
         self.at_end: Callable[[], None] | None = None  # called once when both sides are done
+        self.in_background = False
         self._muxer = muxer
         self._session = muxer.session
         self._writing = trio.StrictFIFOLock()
@@ -32,6 +33,11 @@ class MuxedStream(IMuxedStream):
 
     async def __aenter__(self) -> Self:
         return self
+
+    def to_background(self) -> None:
+        """Say that nobody waits for anything on it: a silence need not be noticed within seconds for its sake."""
+        self.in_background = True
+        self._muxer.reconsider()
 
     @property
     def closed(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 import trio
 from libp2p.abc import IMuxedConn, INetConn, INetStream, IPeerStore, ISecureConn
+from libp2p.connection_types import ConnectionType
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig
@@ -230,6 +231,25 @@ class MendedSwarm(Swarm):
     def _schedule_auto_connect(self) -> None:
         """Connect to nobody when a connection ends."""
 
+    # ---- of several connections to one peer
+
+    def twins(self) -> list[INetConn]:
+        """Return the connections that are one too many: two have dialled each other at the same moment."""
+        spare: list[INetConn] = []
+        for peer_id, connections in self.connections.items():
+            if len(connections) > 1 and (agreed := self._agreed(connections, peer_id)):
+                spare += [each for each in connections if each not in agreed and not _is_relayed(each)]
+        return spare
+
+    def _select_connection(self, connections: list[INetConn], peer_id: ID) -> INetConn:
+        """Choose the connection for a stream: one that the other side would choose too, so that its twin falls idle."""
+        return super()._select_connection(self._agreed(connections, peer_id) or connections, peer_id)
+
+    def _agreed(self, connections: list[INetConn], peer_id: ID) -> list[INetConn]:
+        """Return the direct ones that were dialled by whoever has the lesser id."""
+        ours = self.self_id.to_bytes() < peer_id.to_bytes()
+        return [each for each in connections if each.muxed_conn.is_initiator == ours and not _is_relayed(each)]
+
     # ---- streams
 
     async def _open_stream_on_connection(
@@ -265,3 +285,7 @@ class MendedSwarm(Swarm):
             for connection in self.get_connections():
                 nursery.start_soon(self._close_connection_async, connection)
         await super().close()
+
+
+def _is_relayed(connection: INetConn) -> bool:
+    return connection.get_connection_type() is ConnectionType.RELAYED

@@ -9,6 +9,11 @@ from swarmgate.api import PluginError
 FITS = "0.8.1"
 
 
+def fits() -> bool:
+    """Return whether the installed py-libp2p is the one that the mended rooms, and what is left out, were made for."""
+    return version("libp2p") == FITS
+
+
 def require_fitting(found: str | None = None) -> None:
     """Refuse another version than the one that the mended rooms were written and tested against.
 

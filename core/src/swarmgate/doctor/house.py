@@ -120,6 +120,9 @@ async def _token(case: Case, patient: Patient) -> Sequence[Finding]:
 
 def _place(case: Case, patient: Patient) -> Finding:
     settings = case.blueprint.settings
+    if not settings.p2p and case.running is not None and (swarm := case.running.swarm.gateway.swarm):
+        what = "the gateway that runs is a member, by a flag or a variable; this configuration says nothing of a swarm"
+        return Finding(what=what, about=f"swarm {swarm}")
     if not settings.p2p:
         return Finding(what="this machine is in no swarm; others are known by their addresses alone")
     try:

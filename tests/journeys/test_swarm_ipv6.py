@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from listeners import chat, same_whole
 from namespaces import Lan, lan, why_not
-from swarm_members import LAN_ONLY, Members, Parts, holders, members, split_backend
+from swarm_members import LAN_ONLY, Members, by_libp2p, holders, members, split_backend
 from tinygguf import Shape, write_llama
 
 _WHY_NOT = why_not()
@@ -43,13 +43,6 @@ def swarm(tmp_path: Path, net: Lan) -> Iterator[Members]:
         yield made
 
 
-def p2p(*bootstrap: str) -> Parts:
-    """Return the parts of a member by libp2p alone, which begins with *bootstrap*."""
-    host = {"bootstrap_peers": list(bootstrap)}
-    slots = ("[[transport]]", "p2p"), ("[ledger]", "gossip"), ("[[discovery]]", "dht")
-    return [(head, {"use": use, **host}) for head, use in slots]
-
-
 def listening(swarm: Members, host: str) -> list[str]:
     """Return where libp2p of the gateway on *host* can be dialled, as it logs it for who wants to join."""
     while True:
@@ -62,9 +55,9 @@ def listening(swarm: Members, host: str) -> list[str]:
 @pytest.mark.parametrize("kind", ["lan", "p2p"])
 def test_a_model_is_split_and_a_death_cuts_no_stream(swarm: Members, model: Path, kind: str) -> None:
     """Found by multicast DNS and held by TLS, or by libp2p alone: with nothing set but the token, as over IPv4."""
-    parts = LAN_ONLY if kind == "lan" else p2p()
+    parts = LAN_ONLY if kind == "lan" else by_libp2p()
     swarm.gateway("gw", backends=[split_backend(model, placement="split")], parts=parts)
-    parts = LAN_ONLY if kind == "lan" else p2p(*listening(swarm, "gw"))
+    parts = LAN_ONLY if kind == "lan" else by_libp2p(*listening(swarm, "gw"))
     for host in ("one", "two"):
         swarm.worker(host, parts=parts)
     swarm.until("gw", lambda said: holders(said) == 3)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from listeners import chat, same_whole
 from namespaces import Lan, lan, why_not
-from swarm_members import LAN_ONLY, Members, Parts, holders, members, split_backend
+from swarm_members import LAN_ONLY, Members, by_libp2p, holders, members, split_backend
 from tinygguf import Shape, write_llama
 
 _WHY_NOT = why_not()
@@ -21,13 +21,8 @@ pytestmark = [
 ]
 _BODIES = [chat(number, tokens=200) for number in range(3)]
 _PORT = 4001
-
-
-def p2p_only(*bootstrap: str) -> Parts:
-    """Return parts by which all goes over libp2p, beginning with *bootstrap*."""
-    host = {"listen_maddrs": [f"/ip4/0.0.0.0/tcp/{_PORT}"], "bootstrap_peers": list(bootstrap)}
-    slots = ("[[transport]]", "p2p"), ("[ledger]", "gossip"), ("[[discovery]]", "dht")
-    return [(head, {"use": use, **host}) for head, use in slots]
+#: Where libp2p listens, on every address that the machine has or gets.
+_LISTEN = f"/ip4/0.0.0.0/tcp/{_PORT}"
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +55,10 @@ def is_held_at(address: str) -> Callable[[Any], bool]:
 def split(swarm: Members, net: Lan, model: Path, kind: str) -> None:
     """Have *model* split over the machines ``gw`` and ``one``."""
     backends = [split_backend(model, placement="split")]
-    swarm.gateway("gw", backends=backends, parts=LAN_ONLY if kind == "lan" else p2p_only())
+    swarm.gateway("gw", backends=backends, parts=LAN_ONLY if kind == "lan" else by_libp2p(listen=_LISTEN))
     me = swarm.get("gw", "/v1/swarm")["gateway"]["id"]
     known = f"/ip4/{net.hosts['gw']}/tcp/{_PORT}/p2p/{me}"
-    swarm.worker("one", parts=LAN_ONLY if kind == "lan" else p2p_only(known))
+    swarm.worker("one", parts=LAN_ONLY if kind == "lan" else by_libp2p(known, listen=_LISTEN))
     swarm.until("gw", lambda said: holders(said) == 2)
 
 
@@ -98,9 +93,10 @@ def test_an_address_beside_the_first_disturbs_nothing(swarm: Members, net: Lan, 
 @pytest.mark.parametrize("who", ["one", "gw"])
 def test_a_gateway_moves_under_its_answers(swarm: Members, net: Lan, model: Path, who: str, kind: str) -> None:
     """Of the door or of who answers: streams that had begun go on, and the door holds a path to where that is now."""
-    swarm.gateway("gw", "federated", parts=LAN_ONLY if kind == "lan" else p2p_only())
+    swarm.gateway("gw", "federated", parts=LAN_ONLY if kind == "lan" else by_libp2p(listen=_LISTEN))
     me = swarm.get("gw", "/v1/swarm")["gateway"]["id"]
-    parts = LAN_ONLY if kind == "lan" else p2p_only(f"/ip4/{net.hosts['gw']}/tcp/{_PORT}/p2p/{me}")
+    known = f"/ip4/{net.hosts['gw']}/tcp/{_PORT}/p2p/{me}"
+    parts = LAN_ONLY if kind == "lan" else by_libp2p(known, listen=_LISTEN)
     swarm.gateway("one", "run", "--federated", backends=[split_backend(model)], parts=parts)
     swarm.until("gw", lambda said: any(each["state"] == "ready" for each in said["nodes"]))
     before = swarm.listen("gw", _BODIES)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from listeners import chat, listen_to_all, same_whole
 from namespaces import lan, router, why_no_nat, why_not
-from swarm_members import Members, holders, members, split_backend
+from swarm_members import Members, Parts, holders, members, split_backend
 from tinygguf import Shape, write_llama
 
 _WHY_NOT = why_not()
@@ -26,7 +26,6 @@ pytestmark = [
 ]
 _BODIES = [chat(number, tokens=200) for number in range(3)]
 _PORT = 4001
-Parts = Sequence[tuple[str, Mapping[str, Any]]]
 
 
 def parts(*bootstrap: str, tls: bool = True) -> Parts:

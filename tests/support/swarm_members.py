@@ -31,15 +31,17 @@ LAN_ONLY: Parts = (
 )
 
 
+def by_libp2p(*bootstrap: str, listen: str = "") -> Parts:
+    """Return parts by which all goes over libp2p, beginning with *bootstrap*; *listen* is a multiaddress, if any."""
+    host = {"bootstrap_peers": list(bootstrap)} | ({"listen_maddrs": [listen]} if listen else {})
+    slots = ("[[transport]]", "p2p"), ("[ledger]", "gossip"), ("[[discovery]]", "dht")
+    return [(head, {"use": use, **host}) for head, use in slots]
+
+
 def parts_on_loopback(port: int, *bootstrap: str) -> Parts:
     """Return parts that keep to loopback: libp2p listens on *port*, 0 for any, and begins with *bootstrap*."""
-    host = {"listen_maddrs": [f"/ip4/127.0.0.1/tcp/{port}"], "bootstrap_peers": list(bootstrap)}
-    return [
-        ("[[transport]]", {"use": "tls", "listen": "127.0.0.1:0", "announce": ["127.0.0.1"]}),
-        ("[[transport]]", {"use": "p2p", **host}),
-        ("[ledger]", {"use": "gossip", **host}),
-        ("[[discovery]]", {"use": "dht", **host}),
-    ]
+    tls = {"use": "tls", "listen": "127.0.0.1:0", "announce": ["127.0.0.1"]}
+    return [("[[transport]]", tls), *by_libp2p(*bootstrap, listen=f"/ip4/127.0.0.1/tcp/{port}")]
 
 
 def gateway_command(*words: str, home: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from swarmgate.contracts import Ledger, Probe
 from swarmgate.departed import Departed
 from swarmgate.errors import Unavailable, Unreachable
 from swarmgate.nouns import Endpoint, NodeId, Offer, Service, Worker
-from swarmgate.reaching import Path, Reach
+from swarmgate.reaching import Path, Reach, as_offered
 from swarmgate.roster import Member
 from swarmgate.rota import Key, Rota
 
@@ -304,8 +304,7 @@ def _leads_to(path: Path, offer: Offer) -> bool:
 
     Neither are other hints how to get there, which is what stands behind the question mark of an address.
     """
-    held = path.reached.address if path.reached is not None else None
-    if held is not None and held.partition("?")[0] in {address.partition("?")[0] for address in offer.addresses}:
+    if path.reached is not None and as_offered(path.reached.address, offer) in offer.addresses:
         return True
     return path.offer.addresses == offer.addresses
 

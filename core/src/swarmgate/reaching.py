@@ -78,7 +78,7 @@ class Path:
             endpoint=self.worker.endpoint if self.worker else None,
             labels=self.worker.offer.labels if self.worker else self.offer.labels,
             retry_seconds=None if self.retry_at is None else max(self.retry_at - now, 0.0),
-            address=_as_offered(self.reached.address, self.offer) if self.reached else "",
+            address=as_offered(self.reached.address, self.offer) if self.reached else "",
             way=self._way(),
             seen_seconds=seen,
         )
@@ -86,7 +86,7 @@ class Path:
     def _way(self) -> Way | None:
         """Return how it goes, by the address as it is offered now: it may have begun with another hint."""
         way = self.reached.way if self.reached else None
-        return None if way is None else replace(way, address=_as_offered(way.address, self.offer))
+        return None if way is None else replace(way, address=as_offered(way.address, self.offer))
 
 
 #: Schemes of transports that anybody on the way can read, and pretend to be the far end of.  They are for addresses
@@ -219,7 +219,7 @@ def shortly(address: str, offer: Offer) -> str:
     return f"{host} ({scheme})" if host else scheme
 
 
-def _as_offered(address: str, offer: Offer) -> str:
+def as_offered(address: str, offer: Offer) -> str:
     """Return *address* with the hints that *offer* has for it now, as it is if they are there still or it is not."""
     if address in offer.addresses:
         return address
